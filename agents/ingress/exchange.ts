@@ -1,0 +1,400 @@
+/**
+ * One request and its answer, between a client's connection and an endpoint's: bytes pass as they
+ * come, and the faster side waits for the slower one.
+ */
+import type { EndpointState } from "#agents/ingress/balancer.ts";
+import type { Body } from "#agents/ingress/body.ts";
+import { answerBody, answerText, bodyOf, requestText } from "#agents/ingress/forward.ts";
+import {
+  HeadError,
+  parseResponse,
+  type RequestHead,
+  type ResponseHead,
+} from "#agents/ingress/head.ts";
+import type { Backend, Route } from "#agents/ingress/plan.ts";
+import type { Exchanges, Served } from "#agents/ingress/serving.ts";
+import { reach, type Upstream, type UpstreamUser } from "#agents/ingress/upstream.ts";
+import { limits } from "#base/limits.ts";
+
+/** What an exchange needs of its client's connection. */
+export interface ClientSide {
+  readonly address: string;
+  readonly isSecure: boolean;
+  readonly port: number;
+  /** False: `drained` will be called. */
+  write(bytes: Uint8Array): boolean;
+  writeHead(text: string): boolean;
+  pause(): void;
+  resume(): void;
+  /** No answer may follow on this connection. */
+  readonly isLast: boolean;
+  /** The exchange is over and all is written. */
+  finished(canGoOn: boolean): void;
+  /** An answer of our own ends it. */
+  refuse(status: number, reason: string): void;
+  /** In the middle of an answer nothing can be said any more. */
+  cut(): void;
+}
+
+const END = Buffer.from("\r\n\r\n");
+/** These may be sent twice (RFC 9110 9.2.2). */
+const IDEMPOTENT: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PUT",
+  "DELETE",
+  "TRACE",
+]);
+/** Heads go out together with a body of up to this. */
+const JOIN_BYTES_MAX = 16 * 1024;
+
+export interface PassedRequest {
+  head: RequestHead;
+  route: Route;
+  backend: Backend;
+}
+
+export class Exchange implements UpstreamUser {
+  readonly #client: ClientSide;
+  readonly #head: RequestHead;
+  readonly #route: Route;
+  readonly #backend: Backend;
+  readonly #all: Exchanges;
+  readonly #request: Body;
+  readonly #startedMs: number;
+  readonly #tried = new Set<EndpointState>();
+  #attempts = 0;
+  #attemptMs = 0;
+  #upstream: Upstream | undefined;
+  #isSent = false;
+  /** What of the request's body may have to be sent again. */
+  #kept: Buffer[] = [];
+  #keptBytes = 0;
+  #keptAll = true;
+  /** The begin of an answer's head. */
+  #held: Buffer | undefined;
+  #answer: Body | undefined;
+  #status = 0;
+  #hasAnswered = false;
+  #isTunnel = false;
+  #canReuse = false;
+  #canGoOn = false;
+  #isOver = false;
+  #endpoint = "";
+  #problem: string | undefined;
+
+  constructor(client: ClientSide, request: PassedRequest, all: Exchanges) {
+    this.#client = client;
+    this.#head = request.head;
+    this.#route = request.route;
+    this.#backend = request.backend;
+    this.#all = all;
+    this.#request = bodyOf(request.head);
+    this.#startedMs = all.clock.monotonic();
+  }
+
+  begin(): void {
+    this.#try();
+  }
+
+  #try(): void {
+    const { balancer, clock, metrics } = this.#all;
+    const nowMs = clock.monotonic();
+    const choice = { nowMs, client: this.#client.address, tried: this.#tried };
+    const state =
+      this.#attempts < limits.ingressAttemptsMax
+        ? balancer.choose(this.#backend, choice)
+        : undefined;
+    if (state === undefined) {
+      const reason = this.#attempts === 0 ? "no endpoint is ready" : "no endpoint answers";
+      this.#refuse(this.#attempts === 0 ? 503 : 502, reason);
+      return;
+    }
+    if (this.#attempts++ > 0) metrics.retries++;
+    this.#attemptMs = nowMs;
+    state.pending++;
+    this.#endpoint = state.name;
+    const isSafe = IDEMPOTENT.has(this.#head.method);
+    // After a failure only a new connection tells whether the endpoint is well.
+    const isFirst = this.#attempts === 1;
+    const oldMsMax = isSafe ? limits.ingressSpareMsMax : limits.ingressSpareUnsafeMsMax;
+    const spareMsMax = isFirst ? oldMsMax : -1;
+    this.#upstream = reach(state, this, { nowMs, spareMsMax });
+    if (this.#upstream.isOpen) this.#send(this.#upstream);
+  }
+
+  connected(): void {
+    if (this.#upstream !== undefined) this.#send(this.#upstream);
+  }
+
+  #send(upstream: Upstream): void {
+    this.#isSent = true;
+    let takesMore = upstream.writeHead(requestText(this.#head, this.#client));
+    for (const chunk of this.#kept) takesMore = upstream.write(chunk);
+    this.#forget();
+    if (takesMore) this.#client.resume();
+  }
+
+  /** Bytes of the client. Answers how many were this request's. Throws HeadError. */
+  take(chunk: Buffer): number {
+    if (this.#isTunnel) {
+      this.#toUpstream(chunk);
+      return chunk.length;
+    }
+    const taken = this.#request.take(chunk);
+    if (taken === 0) return 0;
+    if (this.#request.bytes > (this.#route.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
+      throw new HeadError(413, "body too large");
+    }
+    const part = taken === chunk.length ? chunk : chunk.subarray(0, taken);
+    if (this.#isSent) this.#toUpstream(part);
+    // Nothing more is read until somebody takes it.
+    else this.#client.pause();
+    this.#keep(part);
+    return taken;
+  }
+
+  #keep(part: Buffer): void {
+    if (!this.#keptAll || this.#hasAnswered) return;
+    this.#kept.push(part);
+    this.#keptBytes += part.length;
+    this.#forget();
+  }
+
+  /** Past the bound the body can be sent once only. */
+  #forget(): void {
+    if (!this.#isSent || this.#keptBytes <= limits.ingressReplayBytesMax) return;
+    this.#keptAll = false;
+    this.#kept = [];
+    this.#keptBytes = 0;
+  }
+
+  #toUpstream(part: Buffer): void {
+    if (this.#upstream?.write(part) === false) this.#client.pause();
+  }
+
+  drained(): void {
+    this.#client.resume();
+  }
+
+  /** The client takes more again. */
+  clientDrained(): void {
+    this.#upstream?.resume();
+  }
+
+  received(chunk: Buffer): void {
+    try {
+      if (this.#isTunnel) this.#toClient(chunk);
+      else if (this.#answer !== undefined) this.#pass(this.#answer, chunk);
+      else this.#receiveHead(chunk);
+    } catch (error) {
+      if (!(error instanceof HeadError)) throw error;
+      this.#broken(502, error.message);
+    }
+  }
+
+  #toClient(part: Buffer): void {
+    if (part.length > 0 && !this.#client.write(part)) this.#upstream?.pause();
+  }
+
+  #pass(body: Body, chunk: Buffer): void {
+    const taken = body.take(chunk);
+    this.#toClient(taken === chunk.length ? chunk : chunk.subarray(0, taken));
+    if (taken < chunk.length) this.#canReuse = false;
+    if (body.done) this.#complete();
+  }
+
+  #receiveHead(chunk: Buffer): void {
+    let bytes = this.#held === undefined ? chunk : Buffer.concat([this.#held, chunk]);
+    this.#held = undefined;
+    for (;;) {
+      const end = bytes.indexOf(END);
+      if (end < 0) {
+        if (bytes.length > limits.ingressHeadBytesMax) throw new HeadError(502, "long head");
+        this.#held = bytes;
+        return;
+      }
+      const head = parseResponse(bytes.toString("latin1", 0, end));
+      bytes = bytes.subarray(end + END.length);
+      if (head.status >= 200 || head.status === 101) {
+        if (head.status === 101) this.#becomeTunnel(head, bytes);
+        else this.#begin(head, bytes);
+        return;
+      }
+      // Such as 100 Continue: the real answer is still to come.
+      this.#hasAnswered = true;
+      if (this.#head.minor === 1) {
+        this.#client.writeHead(`HTTP/1.1 ${head.statusText}\r\n${head.passed}\r\n`);
+      }
+      if (bytes.length === 0) return;
+    }
+  }
+
+  #begin(head: ResponseHead, rest: Buffer): void {
+    if (head.chunked && this.#head.minor === 0) throw new HeadError(502, "chunked for HTTP/1.0");
+    const body = answerBody(this.#head.method, head);
+    this.#answer = body;
+    this.#canReuse = head.keepAlive && body.end !== "close" && this.#head.minor === 1;
+    this.#canGoOn = this.#head.keepAlive && body.end !== "close" && !this.#client.isLast;
+    const connection = this.#canGoOn ? (this.#head.minor === 0 ? "keep-alive" : "") : "close";
+    const text = answerText(head, connection, this.#all.date());
+    const taken = body.take(rest);
+    if (taken < rest.length) this.#canReuse = false;
+    this.#started(head.status);
+    if (taken <= JOIN_BYTES_MAX) {
+      const joined = Buffer.allocUnsafe(text.length + taken);
+      joined.write(text, "latin1");
+      rest.copy(joined, text.length, 0, taken);
+      this.#toClient(joined);
+    } else {
+      this.#client.writeHead(text);
+      this.#toClient(rest.subarray(0, taken));
+    }
+    if (body.done) this.#complete();
+  }
+
+  #becomeTunnel(head: ResponseHead, rest: Buffer): void {
+    const { upgrade } = this.#head;
+    if (upgrade === undefined) throw new HeadError(502, "101 that nobody asked for");
+    this.#isTunnel = true;
+    this.#started(101);
+    this.#client.writeHead(
+      `HTTP/1.1 ${head.statusText}\r\n${head.passed}Connection: Upgrade\r\n` +
+        `Upgrade: ${head.upgrade ?? upgrade}\r\n\r\n`,
+    );
+    this.#toClient(rest);
+  }
+
+  #started(status: number): void {
+    this.#status = status;
+    this.#hasAnswered = true;
+    this.#kept = [];
+    this.#keptAll = false;
+  }
+
+  #complete(): void {
+    const upstream = this.#upstream;
+    const isWhole = this.#request.done;
+    this.#letGo();
+    if (this.#canReuse && isWhole) upstream?.keep(this.#all.clock.monotonic());
+    else upstream?.close();
+    this.#over();
+    this.#client.finished(this.#canGoOn && isWhole);
+  }
+
+  #letGo(): void {
+    if (this.#upstream !== undefined) this.#upstream.state.pending--;
+    this.#upstream = undefined;
+  }
+
+  ended(error?: Error): void {
+    const upstream = this.#upstream;
+    this.#letGo();
+    if (upstream === undefined || this.#isOver) return;
+    if (this.#isTunnel || (this.#answer?.end === "close" && error === undefined)) {
+      this.#over();
+      this.#client.finished(false);
+      return;
+    }
+    if (!upstream.isOpen) upstream.state.lameUntilMs = this.#lameUntil();
+    this.#failed(upstream, 502, "the endpoint broke off");
+  }
+
+  #lameUntil(): number {
+    return this.#all.clock.monotonic() + limits.ingressLameMs;
+  }
+
+  /** Another endpoint, as long as the client has seen nothing and nothing can happen twice. */
+  #failed(upstream: Upstream, status: number, reason: string): void {
+    const isSafe = !upstream.isOpen || (this.#keptAll && IDEMPOTENT.has(this.#head.method));
+    if (this.#hasAnswered) {
+      this.#broken(status, reason);
+    } else if (isSafe) {
+      // One that closed an old connection is well: it only was too early.
+      if (!upstream.wasUsed) this.#tried.add(upstream.state);
+      this.#held = undefined;
+      this.#isSent = false;
+      this.#try();
+    } else {
+      this.#refuse(status, reason);
+    }
+  }
+
+  #broken(status: number, reason: string): void {
+    const upstream = this.#upstream;
+    this.#letGo();
+    upstream?.close();
+    if (this.#isOver) return;
+    if (this.#hasAnswered) {
+      this.#problem = reason;
+      this.#over();
+      this.#client.cut();
+    } else {
+      this.#refuse(status, reason);
+    }
+  }
+
+  #refuse(status: number, reason: string): void {
+    this.#status = status;
+    this.#problem = reason;
+    this.#over();
+    this.#client.refuse(status, reason);
+  }
+
+  /** The client went away, or sent what cannot be understood (`status`). */
+  abort(status: number): void {
+    const upstream = this.#upstream;
+    this.#letGo();
+    upstream?.close();
+    if (this.#status === 0) this.#status = status;
+    this.#over();
+  }
+
+  /** It has no end that could be waited for. */
+  get isTunnel(): boolean {
+    return this.#isTunnel;
+  }
+
+  get hasAnswered(): boolean {
+    return this.#hasAnswered;
+  }
+
+  /** Looked at every second or so. */
+  tick(nowMs: number): void {
+    const upstream = this.#upstream;
+    if (upstream === undefined || this.#hasAnswered) return;
+    const waitedMs = nowMs - this.#attemptMs;
+    if (!upstream.isOpen && waitedMs > limits.ingressConnectMsMax) {
+      upstream.state.lameUntilMs = this.#lameUntil();
+      this.#letGo();
+      upstream.close();
+      this.#failed(upstream, 504, "the endpoint does not answer");
+    } else if (waitedMs > limits.ingressAnswerMsMax) {
+      this.#broken(504, "the endpoint does not answer");
+    }
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const { method, host, target } = this.#head;
+    const served: Served = {
+      client: this.#client.address,
+      isSecure: this.#client.isSecure,
+      method,
+      host,
+      target,
+      status: this.#status,
+      requestBytes: this.#request.bytes,
+      answerBytes: this.#answer?.bytes ?? 0,
+      durationMs: this.#all.clock.monotonic() - this.#startedMs,
+      ingress: this.#route.ingress,
+      backend: this.#backend.name,
+      endpoint: this.#endpoint,
+      attempts: this.#attempts,
+      ...(this.#problem !== undefined && { problem: this.#problem }),
+    };
+    this.#all.served(served);
+  }
+}

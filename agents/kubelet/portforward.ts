@@ -1,0 +1,107 @@
+/** One forwarded port: bytes between a channel and a socket in the pod's network namespace. */
+import type { Socket } from "bun";
+import { dialLoopback } from "#agents/kubelet/native.ts";
+import { type Channel, channelPair } from "#base/channel.ts";
+import type { Clock } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
+
+interface State {
+  channel: Channel;
+  /** Resolves when the socket takes bytes again. */
+  drained: PromiseWithResolvers<void> | undefined;
+  /** What came and is not sent on yet. */
+  sending: Promise<void>;
+  closed: boolean;
+}
+
+type Forwarded = Socket<State>;
+
+function received(socket: Forwarded, data: Uint8Array): void {
+  const { data: state } = socket;
+  // The buffer is the socket's own: it is used again for the next bytes.
+  const bytes = Uint8Array.from(data);
+  socket.pause();
+  state.sending = state.sending
+    .then(() => state.channel.send(bytes))
+    .then(
+      () => {
+        if (!state.closed) socket.resume();
+      },
+      () => socket.terminate(),
+    );
+}
+
+function closed(socket: Forwarded): void {
+  const { data: state } = socket;
+  state.closed = true;
+  state.drained?.resolve();
+  void state.sending.then(() => state.channel.end());
+}
+
+/** From the client to the socket, as fast as it takes. */
+async function pump(socket: Forwarded): Promise<void> {
+  const { data: state } = socket;
+  try {
+    for await (const message of state.channel.messages) {
+      let rest = message;
+      while (rest.length > 0 && !state.closed) {
+        const written = socket.write(rest);
+        if (written < 0) return;
+        rest = rest.subarray(written);
+        if (rest.length === 0) break;
+        state.drained = Promise.withResolvers<void>();
+        await state.drained.promise;
+      }
+    }
+    socket.flush();
+    socket.shutdown();
+  } catch {
+    // The client went away: so does the connection.
+    socket.terminate();
+  }
+}
+
+export interface ForwardOptions {
+  /** Empty on the node's network. */
+  netnsPath: string | undefined;
+  port: number;
+  /** Speak TLS to the port; whoever it is, as the proxy of the API server trusts any pod. */
+  secure: boolean;
+  clock: Clock;
+}
+
+/** Rejects with a message for the client where nobody listens. */
+export async function forwardPort(options: ForwardOptions): Promise<Channel> {
+  const { netnsPath, port, secure, clock } = options;
+  const path = netnsPath || "/proc/self/ns/net";
+  const fd = await dialLoopback(path, port, clock, limits.dialMsMax);
+  if (fd === undefined) {
+    throw new Error(`failed to connect to localhost:${port} inside namespace: connection refused`);
+  }
+  const [own, other] = channelPair();
+  const state: State = {
+    channel: own,
+    drained: undefined,
+    sending: Promise.resolve(),
+    closed: false,
+  };
+  // Bun takes a descriptor in the place of a path; its types do not know of it.
+  const where = { fd } as unknown as { unix: string };
+  const ready = Promise.withResolvers<void>();
+  const socket = await Bun.connect<State>({
+    ...where,
+    ...(secure && { tls: { rejectUnauthorized: false } }),
+    data: state,
+    socket: {
+      data: received,
+      drain: ({ data }) => data.drained?.resolve(),
+      end: closed,
+      close: closed,
+      error: closed,
+      ...(secure && { handshake: () => ready.resolve() }),
+    },
+  });
+  if (secure) await Promise.race([ready.promise, own.closed]);
+  void pump(socket);
+  return other;
+}

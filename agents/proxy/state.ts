@@ -1,0 +1,131 @@
+/** What is planned for each Service, so that a change plans one of them and not 5,000. */
+import { changedUdpPorts } from "#agents/proxy/conntrack.ts";
+import { healthOf, type ServiceHealth } from "#agents/proxy/health.ts";
+import type { ProxyConfig, ServicePortPlan } from "#agents/proxy/plan.ts";
+import { planService, serviceOf } from "#agents/proxy/plan.ts";
+import type { CacheChange, Caches, Index } from "#client/cache.types.ts";
+import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import { services } from "#resources/kinds/service.ts";
+import type { EndpointSlice, Service } from "#resources/types.gen.ts";
+
+interface Planned {
+  ports: readonly ServicePortPlan[];
+  health: ReturnType<typeof healthOf>;
+}
+
+/** Slices by the Service they belong to. */
+export const slicesOfService: Index<EndpointSlice> = {
+  name: "service",
+  values: (slice) => {
+    const key = serviceOf(slice);
+    return key === undefined ? [] : [key];
+  },
+};
+
+/** Services planned between two pauses of the event loop. */
+const SERVICES_PER_TURN = 200;
+
+const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+export class ServiceRules {
+  readonly #caches: Caches;
+  readonly #configNow: () => ProxyConfig;
+  #config: ProxyConfig;
+  #all = false;
+  #dirty = new Set<string>();
+  readonly #planned = new Map<string, Planned>();
+
+  constructor(caches: Caches, config: () => ProxyConfig) {
+    this.#caches = caches;
+    this.#configNow = config;
+    this.#config = config();
+  }
+
+  /** Whether it matters: a slice may belong to nothing. */
+  sliceChanged({ before, after }: CacheChange<EndpointSlice>): boolean {
+    const keys = [before, after].flatMap((slice) => (slice && serviceOf(slice)) ?? []);
+    for (const key of keys) this.#dirty.add(key);
+    return keys.length > 0;
+  }
+
+  serviceChanged({ key }: CacheChange<Service>): boolean {
+    this.#dirty.add(key);
+    return true;
+  }
+
+  configChanged(): boolean {
+    const config = this.#configNow();
+    if (config.zone === this.#config.zone) return false;
+    this.everything();
+    return true;
+  }
+
+  everything(): void {
+    this.#all = true;
+  }
+
+  /** Plans what changed and hands the whole over; answers UDP ports whose backends changed. */
+  async settle(
+    apply: (ports: readonly ServicePortPlan[], config: ProxyConfig) => Promise<void>,
+  ): Promise<ServicePortPlan[]> {
+    const dirty = this.#take();
+    const before = new Map<string, Planned | undefined>();
+    let turn = 0;
+    for (const key of dirty) {
+      before.set(key, this.#planned.get(key));
+      this.#plan(key);
+      if (++turn % SERVICES_PER_TURN === 0) await pause();
+    }
+    try {
+      await apply(this.#join(), this.#config);
+    } catch (error) {
+      for (const key of dirty) this.#dirty.add(key);
+      throw error;
+    }
+    return [...before].flatMap(([key, old]) =>
+      changedUdpPorts(old?.ports ?? [], this.#planned.get(key)?.ports ?? []),
+    );
+  }
+
+  #take(): Set<string> {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    if (!this.#all) return dirty;
+    this.#all = false;
+    this.#config = this.#configNow();
+    for (const key of this.#planned.keys()) dirty.add(key);
+    for (const { metadata } of this.#caches.of(services).list()) {
+      dirty.add(`${metadata.namespace}/${metadata.name}`);
+    }
+    return dirty;
+  }
+
+  #plan(key: string): void {
+    const service = this.#caches.of(services).get(key);
+    if (service === undefined) {
+      this.#planned.delete(key);
+      return;
+    }
+    const slices = this.#caches.of(endpointSlices).indexed(slicesOfService, key);
+    const ports = planService(service, slices, this.#config);
+    this.#planned.set(key, { ports, health: healthOf(service, ports) });
+  }
+
+  /** What load balancers are told, by healthCheckNodePort. */
+  health(): Map<number, ServiceHealth> {
+    const found = new Map<number, ServiceHealth>();
+    for (const { health } of this.#planned.values()) {
+      if (health !== undefined) found.set(health.port, health.health);
+    }
+    return found;
+  }
+
+  /** All ports in a fixed order: where two claim an address, the same one always has it. */
+  #join(): ServicePortPlan[] {
+    const ports: ServicePortPlan[] = [];
+    for (const key of [...this.#planned.keys()].sort()) {
+      ports.push(...(this.#planned.get(key)?.ports ?? []));
+    }
+    return ports;
+  }
+}

@@ -1,0 +1,38 @@
+/** Named pipes between this process and a shim. */
+import { closeSync, constants, openSync } from "node:fs";
+import type { Run } from "#base/process.ts";
+
+/**
+ * A descriptor that is closed once, by its owner: Bun's streams and writers work on a copy of it,
+ * and a second close would hit whatever has got its number by then.
+ */
+export class OwnedFd {
+  readonly number: number;
+  #open = true;
+
+  constructor(path: string, flags: number) {
+    this.number = openSync(path, flags | constants.O_NONBLOCK);
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.number);
+  }
+}
+
+/** Only their owner may use them. */
+export async function makePipes(run: Run, paths: readonly string[]): Promise<void> {
+  const made = await run(["mkfifo", "-m", "600", ...paths]);
+  if (made.exitCode !== 0) throw new Error(`mkfifo: ${made.stderr.trim()}`);
+}
+
+/** Opened before a writer is there: what it writes waits in the pipe. */
+export function openForReading(path: string): OwnedFd {
+  return new OwnedFd(path, constants.O_RDONLY);
+}
+
+/** Opened before a reader is there: for reading as well, for writing alone would fail. */
+export function openForWriting(path: string): OwnedFd {
+  return new OwnedFd(path, constants.O_RDWR);
+}

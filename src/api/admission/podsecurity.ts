@@ -1,0 +1,129 @@
+/**
+ * Holds pods to the level that their namespace names, and warns of workloads that would not. Every
+ * version of the standards is taken as the latest one.
+ * https://kubernetes.io/docs/concepts/security/pod-security-admission/
+ */
+
+import { baselineChecks, type Check } from "#api/admission/podsecurity/baseline.ts";
+import { restrictedChecks } from "#api/admission/podsecurity/restricted.ts";
+import type { Attributes, MakePlugin } from "#api/admission.ts";
+import { peek } from "#api/codec.ts";
+import { refuse } from "#api/errors.ts";
+import { sameJson } from "#api/json.ts";
+import { type Cause, invalid } from "#resources/field.ts";
+import type { Namespace, Pod, PodTemplateSpec } from "#resources/types.gen.ts";
+
+const LABEL = "pod-security.kubernetes.io/";
+const CHECKS: Record<string, readonly Check[]> = {
+  privileged: [],
+  baseline: baselineChecks,
+  restricted: restrictedChecks,
+};
+const MODES = ["enforce", "audit", "warn"];
+
+interface Level {
+  readonly level: string;
+  readonly version: string;
+}
+
+function levelOf(labels: Readonly<Record<string, string>>, mode: string): Level {
+  const level = labels[LABEL + mode] ?? "privileged";
+  return {
+    level: level in CHECKS ? level : "restricted",
+    version: labels[`${LABEL + mode}-version`] ?? "latest",
+  };
+}
+
+/**
+ * What the level does not allow: `reason (detail), reason (detail)`; undefined where all is well.
+ */
+export function violations(level: string, pod: Pod): string | undefined {
+  const { spec } = pod;
+  if (spec === undefined) return undefined;
+  const found = (CHECKS[level] ?? []).flatMap((check) => check(spec, pod) ?? []);
+  if (found.length === 0) return undefined;
+  return found.map(({ reason, detail }) => `${reason} (${detail})`).join(", ");
+}
+
+type Holder = {
+  spec?: { template?: PodTemplateSpec; jobTemplate?: { spec?: { template?: PodTemplateSpec } } };
+  template?: PodTemplateSpec;
+};
+
+const WORKLOADS = new Set([
+  "apps/daemonsets",
+  "apps/deployments",
+  "apps/replicasets",
+  "apps/statefulsets",
+  "batch/cronjobs",
+  "batch/jobs",
+  "core/podtemplates",
+  "core/replicationcontrollers",
+]);
+
+function templateOf(object: Holder): PodTemplateSpec | undefined {
+  return object.spec?.template ?? object.spec?.jobTemplate?.spec?.template ?? object.template;
+}
+
+function labelCauses(namespace: Namespace): Cause[] {
+  const causes: Cause[] = [];
+  for (const mode of MODES) {
+    const level = namespace.metadata?.labels?.[LABEL + mode];
+    if (level !== undefined && !(level in CHECKS)) {
+      const detail = "must be one of privileged, baseline, restricted";
+      causes.push(invalid(`metadata.labels[${LABEL}${mode}]`, level, detail));
+    }
+    const version = namespace.metadata?.labels?.[`${LABEL + mode}-version`];
+    if (version !== undefined && !/^(latest|v1\.\d+)$/.test(version)) {
+      const detail = 'must be "latest" or "v1.x"';
+      causes.push(invalid(`metadata.labels[${LABEL}${mode}-version]`, version, detail));
+    }
+  }
+  return causes;
+}
+
+export const podSecurity: MakePlugin = ({ store }) => {
+  async function check(attributes: Attributes, pod: Pod, enforced: boolean): Promise<void> {
+    const item = await store.get(`core/namespaces/${attributes.namespace}`);
+    if (item === undefined) return;
+    const { labels = {} } = peek<Namespace>(item).metadata;
+    const enforce = levelOf(labels, "enforce");
+    const found = enforced ? violations(enforce.level, pod) : undefined;
+    const shown = ({ level, version }: Level): string => `"${level}:${version}"`;
+    if (found !== undefined) {
+      const why = `violates PodSecurity ${shown(enforce)}: ${found}`;
+      throw refuse.forbidden(attributes.resource.kind, attributes.name, why);
+    }
+    const warn = levelOf(labels, "warn");
+    const told = violations(warn.level, pod);
+    if (told !== undefined) {
+      attributes.warnings.push(`would violate PodSecurity ${shown(warn)}: ${told}`);
+    }
+  }
+
+  /** A change that these checks do not look at needs none. */
+  function matters({ operation, object, old }: Attributes): boolean {
+    if (operation === "CREATE") return true;
+    return !sameJson((object as Pod).spec, (old as Pod | undefined)?.spec);
+  }
+
+  return {
+    name: "PodSecurity",
+    validate(attributes): void | Promise<void> {
+      const { resource, subresource, operation, object, name } = attributes;
+      if (operation !== "CREATE" && operation !== "UPDATE") return;
+      if (object === undefined) return;
+      if (resource.bucket === "core/pods") {
+        if (subresource !== "" && subresource !== "ephemeralcontainers") return;
+        return matters(attributes) ? check(attributes, object as Pod, true) : undefined;
+      }
+      if (subresource !== "") return;
+      if (resource.bucket === "core/namespaces") {
+        const causes = labelCauses(object as Namespace);
+        if (causes.length > 0) throw refuse.invalid(resource.kind, name, causes);
+      }
+      const template = WORKLOADS.has(resource.bucket) ? templateOf(object as Holder) : undefined;
+      return template === undefined ? undefined : check(attributes, template as Pod, false);
+    },
+  };
+};

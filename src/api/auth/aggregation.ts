@@ -1,0 +1,55 @@
+/** Writes the rules of aggregated roles whenever a part of theirs changed. */
+import { aggregate, type Roles } from "#api/auth/roles.ts";
+import type { Core } from "#api/core.ts";
+import { settle } from "#api/ensure.ts";
+import { sameJson } from "#api/json.ts";
+import { messageOf } from "#base/errors.ts";
+
+/** One pass: true when something was written. */
+async function pass(core: Core, roles: Roles): Promise<boolean> {
+  let changed = false;
+  for (const role of [...roles.clusterRoles()]) {
+    if (role.metadata.deletionTimestamp !== undefined) continue;
+    const rules = aggregate(role, roles.clusterRoles());
+    if (rules === undefined || sameJson(rules, role.rules ?? [])) continue;
+    const { name } = role.metadata;
+    await settle(core, {
+      apiVersion: "rbac.authorization.k8s.io/v1",
+      kind: "ClusterRole",
+      metadata: { name },
+      ...{ rules },
+    });
+    changed = true;
+  }
+  return changed;
+}
+
+/** Roles can be parts of parts: pass after pass until nothing changes. */
+export async function aggregateRoles(core: Core, roles: Roles): Promise<void> {
+  const PASSES_MAX = 5;
+  for (let i = 0; i < PASSES_MAX; i++) if (!(await pass(core, roles))) return;
+}
+
+/** Keeps aggregated roles up to date from now on. */
+export function followAggregation(core: Core, roles: Roles): void {
+  let running = false;
+  let again = false;
+  async function run(): Promise<void> {
+    if (running) {
+      again = true;
+      return;
+    }
+    running = true;
+    try {
+      do {
+        again = false;
+        await aggregateRoles(core, roles);
+      } while (again);
+    } catch (error) {
+      core.log.warn("roles could not be aggregated", { error: messageOf(error) });
+    } finally {
+      running = false;
+    }
+  }
+  roles.onChange(() => void run());
+}

@@ -1,0 +1,84 @@
+/**
+ * Who asks: bearer tokens of every sort, one after the other. Certificates come from the listener.
+ */
+import type { RequestEnv, UserInfo } from "#api/core.ts";
+import { refuse } from "#api/errors.ts";
+
+export interface Identity {
+  readonly user: UserInfo;
+  /** Audiences that the token is good for; absent: the API server's own. */
+  readonly audiences?: readonly string[];
+}
+
+/** One sort of token: undefined for a token that is not of its sort, or no longer good. */
+export interface TokenSource {
+  readonly name: string;
+  identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
+}
+
+export interface Authenticator {
+  /** @throws ApiError 401. */
+  authenticate(request: Request, env: RequestEnv): Promise<UserInfo>;
+  identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
+}
+
+/** Whether a certificate's user may be who its subject says, beside that its signer said so. */
+export type Vouches = (user: UserInfo, key: string | undefined) => Promise<boolean>;
+
+const AUTHENTICATED = "system:authenticated";
+
+const withGroup = (user: UserInfo): UserInfo =>
+  user.groups.includes(AUTHENTICATED) ? user : { ...user, groups: [...user.groups, AUTHENTICATED] };
+
+/** The bearer token of a request; browsers can send one with a WebSocket only as a subprotocol. */
+export function bearerOf(request: Request): string | undefined {
+  const header = request.headers.get("authorization");
+  if (header !== null) {
+    if (header.length < 8 || header.slice(0, 7).toLowerCase() !== "bearer ") return undefined;
+    return header.slice(7).trim();
+  }
+  const protocols = request.headers.get("sec-websocket-protocol");
+  const prefix = "base64url.bearer.authorization.k8s.io.";
+  const carried = protocols
+    ?.split(",")
+    .map((each) => each.trim())
+    .find((each) => each.startsWith(prefix));
+  if (carried === undefined) return undefined;
+  return Buffer.from(carried.slice(prefix.length), "base64url").toString();
+}
+
+/** Tokens known from the start: they need no look-up. */
+export function createAuthenticator(
+  fixed: ReadonlyMap<string, UserInfo>,
+  sources: readonly TokenSource[],
+  vouches: Vouches,
+): Authenticator {
+  const known = new Map([...fixed].map(([token, user]) => [token, withGroup(user)]));
+
+  async function identify(
+    token: string,
+    audiences?: readonly string[],
+  ): Promise<Identity | undefined> {
+    const user = known.get(token);
+    if (user !== undefined) return { user };
+    for (const source of sources) {
+      const identity = await source.identify(token, audiences);
+      if (identity !== undefined) return { ...identity, user: withGroup(identity.user) };
+    }
+    return undefined;
+  }
+
+  return {
+    identify,
+    async authenticate(request, env) {
+      // A certificate is looked at first, as upstream does.
+      const { certificateUser: shown, certificateKey: key } = env;
+      if (shown !== undefined && (await vouches(shown, key))) return withGroup(shown);
+      const token = bearerOf(request);
+      if (token === undefined) throw refuse.unauthorized();
+      const user = known.get(token) ?? (await identify(token))?.user;
+      if (user === undefined) throw refuse.unauthorized();
+      return user;
+    },
+  };
+}

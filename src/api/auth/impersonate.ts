@@ -1,0 +1,88 @@
+/**
+ * Acting as somebody else, for who may.
+ * https://kubernetes.io/docs/reference/access-authn-authz/authentication/#user-impersonation
+ */
+import type { Authorizer } from "#api/auth/authorize.ts";
+import type { UserInfo } from "#api/core.ts";
+import { refuse } from "#api/errors.ts";
+
+const EXTRA = "impersonate-extra-";
+const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+
+interface Wanted {
+  readonly name: string;
+  readonly uid: string | undefined;
+  readonly groups: string[];
+  readonly extra: Record<string, string[]>;
+}
+
+const listOf = (header: string | null): string[] =>
+  (header ?? "")
+    .split(",")
+    .map((each) => each.trim())
+    .filter((each) => each !== "");
+
+function wantedOf(headers: Headers): Wanted | undefined {
+  const name = headers.get("impersonate-user") ?? "";
+  const groups = listOf(headers.get("impersonate-group"));
+  const uid = headers.get("impersonate-uid") ?? undefined;
+  const extra: Record<string, string[]> = {};
+  headers.forEach((value, key) => {
+    if (key.startsWith(EXTRA)) {
+      extra[decodeURIComponent(key.slice(EXTRA.length)).toLowerCase()] = listOf(value);
+    }
+  });
+  if (name === "") {
+    if (groups.length === 0 && uid === undefined && Object.keys(extra).length === 0) {
+      return undefined;
+    }
+    throw refuse.badRequest("requested impersonation without impersonating a user");
+  }
+  return { name, uid, groups, extra };
+}
+
+async function checkAll(authorizer: Authorizer, user: UserInfo, wanted: Wanted): Promise<void> {
+  const ask = (group: string, plural: string, name: string, more = {}): Promise<void> =>
+    authorizer.require({ user, verb: "impersonate", group, version: "v1", plural, name, ...more });
+  const account = SERVICE_ACCOUNT.exec(wanted.name);
+  if (account === null) await ask("", "users", wanted.name);
+  else await ask("", "serviceaccounts", account[2] ?? "", { namespace: account[1] ?? "" });
+  for (const group of wanted.groups) await ask("", "groups", group);
+  if (wanted.uid !== undefined) await ask("authentication.k8s.io", "uids", wanted.uid);
+  for (const [key, values] of Object.entries(wanted.extra)) {
+    for (const value of values) {
+      await ask("authentication.k8s.io", "userextras", value, { subresource: key });
+    }
+  }
+}
+
+/** The user to act as. @throws ApiError 403 where that is not allowed. */
+export async function impersonated(
+  request: Request,
+  authorizer: Authorizer,
+  user: UserInfo,
+): Promise<UserInfo> {
+  const wanted = wantedOf(request.headers);
+  if (wanted === undefined) return user;
+  await checkAll(authorizer, user, wanted);
+  const groups = new Set(wanted.groups);
+  const account = SERVICE_ACCOUNT.exec(wanted.name);
+  if (account !== null && wanted.groups.length === 0) {
+    groups.add("system:serviceaccounts");
+    groups.add(`system:serviceaccounts:${account[1]}`);
+  }
+  if (wanted.name !== "system:anonymous") groups.add("system:authenticated");
+  else groups.add("system:unauthenticated");
+  return {
+    name: wanted.name,
+    ...(wanted.uid !== undefined && { uid: wanted.uid }),
+    groups: [...groups],
+    ...(Object.keys(wanted.extra).length > 0 && { extra: wanted.extra }),
+  };
+}
+
+/** Cheap test that runs for every request. */
+export const impersonates = (request: Request): boolean =>
+  request.headers.has("impersonate-user") ||
+  request.headers.has("impersonate-group") ||
+  request.headers.has("impersonate-uid");

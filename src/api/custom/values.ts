@@ -1,0 +1,213 @@
+/**
+ * What a structural schema says about values: ranges, lengths, patterns, choices. Types were
+ * checked before.
+ * (Kubernetes tasks, CustomResourceDefinitions: validation).
+ */
+import { checkFormat } from "#api/custom/formats.ts";
+import { isObject, sameJson } from "#api/json.ts";
+import { type Cause, duplicate, invalid, required } from "#resources/field.ts";
+import type { JSONSchemaProps } from "#resources/types.gen.ts";
+
+type Add = (cause: Cause) => void;
+
+const inBody = (path: string): string => (path === "" ? "" : `${path} in body `);
+
+function should(add: Add, path: string, value: unknown, text: string): void {
+  add(invalid(path, value, `${inBody(path)}should ${text}`));
+}
+
+function checkNumber(schema: JSONSchemaProps, value: number, path: string, add: Add): void {
+  const { minimum, maximum, multipleOf } = schema;
+  if (minimum !== undefined) {
+    if (schema.exclusiveMinimum === true && value <= minimum) {
+      should(add, path, value, `be greater than ${minimum}`);
+    } else if (value < minimum) should(add, path, value, `be greater than or equal to ${minimum}`);
+  }
+  if (maximum !== undefined) {
+    if (schema.exclusiveMaximum === true && value >= maximum) {
+      should(add, path, value, `be less than ${maximum}`);
+    } else if (value > maximum) should(add, path, value, `be less than or equal to ${maximum}`);
+  }
+  if (multipleOf !== undefined && multipleOf > 0) {
+    const parts = value / multipleOf;
+    if (Math.abs(parts - Math.round(parts)) > 1e-9) {
+      should(add, path, value, `be a multiple of ${multipleOf}`);
+    }
+  }
+}
+
+const patterns = new Map<string, RegExp | undefined>();
+const PATTERNS_MAX = 2_000;
+
+/** Go's syntax is close to ours; what ours cannot read matches everything. */
+function patternOf(text: string): RegExp | undefined {
+  if (patterns.has(text)) return patterns.get(text);
+  let pattern: RegExp | undefined;
+  try {
+    const flags = /^\(\?([imsU]+)\)/.exec(text);
+    const letters = (flags?.[1] ?? "").replace("U", "");
+    pattern = new RegExp(flags === null ? text : text.slice(flags[0].length), `${letters}u`);
+  } catch {
+    pattern = undefined;
+  }
+  if (patterns.size < PATTERNS_MAX) patterns.set(text, pattern);
+  return pattern;
+}
+
+function checkString(schema: JSONSchemaProps, value: string, path: string, add: Add): void {
+  const { minLength, maxLength, pattern, format } = schema;
+  const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
+  if (minLength !== undefined && length < minLength) {
+    should(add, path, value, `be at least ${minLength} chars long`);
+  }
+  if (maxLength !== undefined && length > maxLength) {
+    add({
+      reason: "FieldValueTooLong",
+      field: path,
+      message: `Too long: may not be more than ${maxLength} bytes`,
+    });
+  }
+  if (pattern !== undefined && patternOf(pattern)?.test(value) === false) {
+    should(add, path, value, `match '${pattern}'`);
+  }
+  if (format !== undefined && !checkFormat(format, value)) {
+    add(invalid(path, value, `${inBody(path)}must be of type ${format}: ${JSON.stringify(value)}`));
+  }
+}
+
+const tooMany = (path: string, count: number, max: number): Cause => ({
+  reason: "FieldValueTooMany",
+  field: path,
+  message: `Too many: ${count}: must have at most ${max} items`,
+});
+
+/** What makes an item of a list the same as another. */
+function keyOf(schema: JSONSchemaProps, item: unknown): string | undefined {
+  const type = schema["x-kubernetes-list-type"];
+  if (type === "set") return JSON.stringify(item);
+  if (type !== "map" || !isObject(item)) return undefined;
+  const keys = schema["x-kubernetes-list-map-keys"] ?? [];
+  return JSON.stringify(Object.fromEntries(keys.map((key) => [key, item[key]])));
+}
+
+function checkList(schema: JSONSchemaProps, list: unknown[], path: string, add: Add): void {
+  const { minItems, maxItems, items } = schema;
+  if (minItems !== undefined && list.length < minItems) {
+    should(add, path, list.length, `have at least ${minItems} items`);
+  }
+  if (maxItems !== undefined && list.length > maxItems) add(tooMany(path, list.length, maxItems));
+  const seen = new Set<string>();
+  list.forEach((item, index) => {
+    const place = `${path}[${index}]`;
+    const key = keyOf(schema, item);
+    if (key !== undefined && seen.has(key)) add(duplicate(place, JSON.parse(key)));
+    if (key !== undefined) seen.add(key);
+    if (isObject(items)) checkNode(items as JSONSchemaProps, item, place, add);
+  });
+}
+
+const join = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
+
+function checkFields(
+  schema: JSONSchemaProps,
+  fields: Record<string, unknown>,
+  path: string,
+  add: Add,
+): void {
+  const { properties = {}, additionalProperties, minProperties, maxProperties } = schema;
+  const names = Object.keys(fields);
+  for (const name of schema.required ?? []) {
+    if (fields[name] === undefined) add(required(join(path, name)));
+  }
+  if (minProperties !== undefined && names.length < minProperties) {
+    should(add, path, names.length, `have at least ${minProperties} properties`);
+  }
+  if (maxProperties !== undefined && names.length > maxProperties) {
+    add(tooMany(path, names.length, maxProperties));
+  }
+  for (const name of names) {
+    const own = properties[name];
+    if (own !== undefined) checkNode(own, fields[name], join(path, name), add);
+    else if (isObject(additionalProperties)) {
+      checkNode(additionalProperties as JSONSchemaProps, fields[name], join(path, name), add);
+    }
+  }
+}
+
+const validates = (schema: JSONSchemaProps, value: unknown, path: string): boolean => {
+  let fine = true;
+  checkNode(schema, value, path, () => {
+    fine = false;
+  });
+  return fine && hasType(schema, value);
+};
+
+/** Branches of a choice may tell types apart. */
+function hasType(schema: JSONSchemaProps, value: unknown): boolean {
+  switch (schema.type) {
+    case "string":
+      return typeof value === "string";
+    case "integer":
+      return Number.isInteger(value);
+    case "number":
+      return typeof value === "number";
+    case "boolean":
+      return typeof value === "boolean";
+    case "array":
+      return Array.isArray(value);
+    case "object":
+      return isObject(value);
+    default:
+      return true;
+  }
+}
+
+function checkChoices(schema: JSONSchemaProps, value: unknown, path: string, add: Add): void {
+  const { allOf, anyOf, oneOf, not } = schema;
+  const place = JSON.stringify(path);
+  for (const each of allOf ?? []) checkNode(each, value, path, add);
+  if (anyOf !== undefined && !anyOf.some((each) => validates(each, value, path))) {
+    add(invalid(path, shown(value), `${place} must validate at least one schema (anyOf)`));
+  }
+  if (oneOf !== undefined) {
+    const count = oneOf.filter((each) => validates(each, value, path)).length;
+    if (count !== 1) {
+      const found = count === 0 ? "Found none valid" : `Found ${count} valid alternatives`;
+      const detail = `${place} must validate one and only one schema (oneOf). ${found}`;
+      add(invalid(path, shown(value), detail));
+    }
+  }
+  if (not !== undefined && validates(not, value, path)) {
+    add(invalid(path, shown(value), `${place} must not validate the schema (not)`));
+  }
+}
+
+/** Whole objects are not shown. */
+const shown = (value: unknown): unknown =>
+  typeof value === "object" && value !== null ? "" : value;
+
+function checkNode(schema: JSONSchemaProps, value: unknown, path: string, add: Add): void {
+  if (value === undefined || (value === null && schema.nullable === true)) return;
+  if (schema.enum !== undefined && !schema.enum.some((each) => sameJson(each, value))) {
+    add({
+      reason: "FieldValueNotSupported",
+      field: path,
+      message:
+        `Unsupported value: ${JSON.stringify(value)}: supported values: ` +
+        schema.enum.map((each) => JSON.stringify(each)).join(", "),
+    });
+  }
+  if (typeof value === "number") checkNumber(schema, value, path, add);
+  else if (typeof value === "string") checkString(schema, value, path, add);
+  else if (Array.isArray(value)) checkList(schema, value, path, add);
+  else if (isObject(value)) checkFields(schema, value, path, add);
+  checkChoices(schema, value, path, add);
+}
+
+export function valueCauses(schema: JSONSchemaProps, object: object): Cause[] {
+  const causes: Cause[] = [];
+  checkNode(schema, object, "", (cause) => {
+    causes.push(cause);
+  });
+  return causes;
+}

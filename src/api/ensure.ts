@@ -1,0 +1,81 @@
+/** Writes of the server itself: what must be there, and what must be so. */
+import { decodeItem, storeKey } from "#api/codec.ts";
+import type { Call, Core } from "#api/core.ts";
+import { ApiError } from "#api/errors.ts";
+import type { Resource } from "#api/registry.ts";
+import { createObject, updateObject } from "#api/write.ts";
+import { must } from "#base/assert.ts";
+import type { Cancel } from "#base/clock.ts";
+import { insist } from "#base/insist.ts";
+import { limits } from "#base/limits.ts";
+import type { ApiObject } from "#resources/meta.ts";
+import { StorageError } from "#store/store.ts";
+
+const SYSTEM = { name: "system:apiserver", groups: ["system:masters"] };
+/** A call that nobody sent. */
+export function internalCall(
+  resource: Resource,
+  target: { namespace?: string; name?: string },
+): Call {
+  const { group, version, plural } = resource.kind;
+  return {
+    request: new Request("http://bramble.internal/", { headers: { "user-agent": "bramble" } }),
+    env: { user: SYSTEM },
+    user: SYSTEM,
+    verb: "create",
+    target: { group, version, plural, ...target },
+    resource,
+    query: new URLSearchParams(),
+    warnings: [],
+  };
+}
+
+function resourceFor(core: Core, object: ApiObject): Resource {
+  const { apiVersion = "", kind = "" } = object;
+  const slash = apiVersion.indexOf("/");
+  const group = slash < 0 ? "" : apiVersion.slice(0, slash);
+  return must(core.registry.byKind(group, kind), `kind ${kind}`);
+}
+
+/** Creates an object unless it is there. */
+export async function ensure(core: Core, object: ApiObject): Promise<void> {
+  const resource = resourceFor(core, object);
+  const { name = "", namespace } = object.metadata ?? {};
+  if ((await core.store.get(storeKey(resource.bucket, namespace, name))) !== undefined) return;
+  const call = internalCall(resource, namespace === undefined ? {} : { namespace });
+  try {
+    await createObject(core, call, object);
+  } catch (error) {
+    // Somebody else made it in the meantime: it is there.
+    if (!(error instanceof ApiError) || error.status.reason !== "AlreadyExists") throw error;
+  }
+}
+
+/** Creates an object, or brings it to what it should be. An unchanged one writes nothing. */
+export async function settle(core: Core, object: ApiObject): Promise<void> {
+  const resource = resourceFor(core, object);
+  const { name = "", namespace } = object.metadata ?? {};
+  const item = await core.store.get(storeKey(resource.bucket, namespace, name));
+  if (item === undefined) return ensure(core, object);
+  const call = internalCall(resource, namespace === undefined ? { name } : { namespace, name });
+  await updateObject(core, call, {
+    name,
+    subresource: "",
+    next: () => {
+      const live = decodeItem(item);
+      return { ...live, ...object, metadata: { ...live.metadata, ...object.metadata } };
+    },
+    keep: () => {},
+    trusted: true,
+  });
+}
+
+/** A server whose disk is full serves what is there, and makes what is missing once there is room. */
+export function insistOnWrites(
+  { clock, log }: Core,
+  what: string,
+  step: () => Promise<void>,
+): Promise<Cancel> {
+  const passes = (error: unknown): boolean => error instanceof StorageError;
+  return insist({ step, passes, what, retryMs: limits.refusedWriteRetryMs, clock, log });
+}

@@ -1,0 +1,148 @@
+/** Answers: ready text as it is; pretty, YAML and gzip only where asked for. */
+import { Readable } from "node:stream";
+import { promisify } from "node:util";
+import { createGzip, gzip } from "node:zlib";
+import { stringify as toYaml } from "yaml";
+import type { Call } from "#api/core.ts";
+import { refuse, type Status } from "#api/errors.ts";
+import { negotiate, PROTOBUF } from "#api/negotiate.ts";
+import { type Slice, SlicedResponse, textOfSlice, WholeResponse } from "#api/whole.ts";
+import { limits } from "#base/limits.ts";
+import { encodeProtobuf, hasProtobuf } from "#resources/protobuf.ts";
+
+const compress = promisify(gzip);
+
+const JSON_HEADERS = {
+  "content-type": "application/json",
+  "cache-control": "no-cache, private",
+};
+
+/** A warning's text must not end the header it travels in. */
+const quotedText = (text: string): string =>
+  JSON.stringify(text.replaceAll(/[\r\n]+/g, " ")).replaceAll(/[^\x20-\x7e]/g, "?");
+
+function headersOf(call: Call): Headers | typeof JSON_HEADERS {
+  if (call.warnings.length === 0) return JSON_HEADERS;
+  const headers = new Headers(JSON_HEADERS);
+  for (const warning of new Set(call.warnings)) {
+    headers.append("warning", `299 - ${quotedText(warning)}`);
+  }
+  return headers;
+}
+
+export function withWarnings(call: Call, response: Response): Response {
+  const warning = new Headers(headersOf(call)).get("warning");
+  if (warning !== null) response.headers.set("warning", warning);
+  return response;
+}
+
+const isPretty = (call: Call): boolean => {
+  const pretty = call.query.get("pretty");
+  return pretty !== null && pretty !== "0" && pretty !== "false";
+};
+
+/** An answer of JSON text. */
+export function respondText(call: Call, text: string, code = 200): Response | Promise<Response> {
+  const { request } = call;
+  if (call.query.size > 0 && isPretty(call)) {
+    const pretty = `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
+    return new WholeResponse(pretty, { status: code, headers: headersOf(call) });
+  }
+  const { encoding } = negotiate(request.headers.get("accept"));
+  if (encoding !== "json") return encoded(call, text, code, encoding);
+  if (text.length > limits.gzipBytesMin && wantsGzip(call)) return zipped(call, text, code);
+  return new WholeResponse(text, { status: code, headers: headersOf(call) });
+}
+
+function encoded(call: Call, text: string, code: number, encoding: "yaml" | "protobuf"): Response {
+  const headers = new Headers(headersOf(call));
+  const object = JSON.parse(text) as { apiVersion?: string; kind?: string };
+  if (encoding === "yaml") {
+    headers.set("content-type", "application/yaml");
+    return new WholeResponse(toYaml(object), { status: code, headers });
+  }
+  if (!hasProtobuf(object.apiVersion ?? "", object.kind ?? "")) {
+    throw refuse.notAcceptable(["application/json", "application/yaml"]);
+  }
+  headers.set("content-type", PROTOBUF);
+  return new WholeResponse(encodeProtobuf(object), { status: code, headers });
+}
+
+/** Whether the client gets JSON text without line breaks: it can be made piece by piece. */
+export function isSliceable(call: Call): boolean {
+  return negotiate(call.request.headers.get("accept")).encoding === "json" && !isPretty(call);
+}
+
+/**
+ * An answer of JSON text whose pieces are made when the client is ready for them. A `short` one is
+ * made at once where it has to be packed.
+ */
+export function respondSlices(
+  call: Call,
+  slices: IterableIterator<Slice>,
+  short: boolean,
+): Response | Promise<Response> {
+  if (!wantsGzip(call)) return new SlicedResponse(slices, { headers: headersOf(call) });
+  if (short) return respondText(call, [...slices].map(textOfSlice).join(""));
+  const headers = packedHeaders(call);
+  const packed = Readable.from(texts(slices)).pipe(createGzip({ level: 1 }));
+  return new Response(streamFrom(packed), { headers });
+}
+
+function* texts(slices: Iterable<Slice>): Generator<string> {
+  for (const slice of slices) yield textOfSlice(slice);
+}
+
+/** What a packer gives, as the client reads it. */
+function streamFrom(packed: Readable): ReadableStream<Uint8Array> {
+  const parts = packed[Symbol.asyncIterator]();
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const next = await parts.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(next.value);
+      },
+      cancel: () => void packed.destroy(),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+export function respond(call: Call, object: object, code = 200): Response | Promise<Response> {
+  return respondText(call, JSON.stringify(object), code);
+}
+
+/** Over loopback and in one process, packing costs more than it saves. */
+function wantsGzip(call: Call): boolean {
+  const { remoteAddress } = call.env;
+  if (remoteAddress === undefined) return false;
+  if (/^(::ffff:)?127\.|^::1$/.test(remoteAddress)) return false;
+  return /\bgzip\b/.test(call.request.headers.get("accept-encoding") ?? "");
+}
+
+function packedHeaders(call: Call): Headers {
+  const headers = new Headers(headersOf(call));
+  headers.set("content-encoding", "gzip");
+  headers.append("vary", "Accept-Encoding");
+  return headers;
+}
+
+async function zipped(call: Call, text: string, code: number): Promise<Response> {
+  const headers = packedHeaders(call);
+  return new WholeResponse(await compress(text, { level: 1 }), { status: code, headers });
+}
+
+export function respondStatus(status: Status): Response {
+  const headers: Record<string, string> = { ...JSON_HEADERS };
+  const seconds = status.details?.retryAfterSeconds;
+  if (seconds !== undefined) headers["retry-after"] = String(seconds);
+  if (status.code === 401) headers["www-authenticate"] = 'Bearer realm="kubernetes"';
+  return new WholeResponse(JSON.stringify(status), { status: status.code, headers });
+}
+
+/** A bare Status for what has no object to show. */
+export function success(call: Call, code = 200): Response | Promise<Response> {
+  const status = { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code };
+  return respond(call, status, code);
+}

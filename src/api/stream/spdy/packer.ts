@@ -1,0 +1,46 @@
+/** Header blocks are packed by one zlib stream each way that lives as long as the connection. */
+import { constants, createDeflate, createInflate, type Deflate, type Inflate } from "node:zlib";
+import { spdyDictionary } from "#api/stream/spdy/dictionary.ts";
+import { decodeHeaders, encodeHeaders, type Headers } from "#api/stream/spdy/frames.ts";
+
+/** Runs one write of a zlib stream and answers what came out. */
+function through(stream: Deflate | Inflate, bytes: Uint8Array): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const out: Buffer[] = [];
+    const take = (chunk: Buffer): void => {
+      out.push(chunk);
+    };
+    const fail = (error: Error): void => reject(error);
+    stream.on("data", take);
+    stream.once("error", fail);
+    stream.write(bytes);
+    stream.flush(constants.Z_SYNC_FLUSH, () => {
+      stream.off("data", take);
+      stream.off("error", fail);
+      resolve(Buffer.concat(out));
+    });
+  });
+}
+
+/** Calls must not overlap: each waits for the one before. */
+export class HeaderPacker {
+  readonly #deflate = createDeflate({ dictionary: spdyDictionary() });
+  readonly #inflate = createInflate({
+    dictionary: spdyDictionary(),
+    finishFlush: constants.Z_SYNC_FLUSH,
+  });
+
+  async pack(headers: Headers): Promise<Buffer> {
+    return through(this.#deflate, encodeHeaders(headers));
+  }
+
+  /** @throws Error for what is not packed as it should be. */
+  async unpack(block: Uint8Array): Promise<Headers> {
+    return decodeHeaders(await through(this.#inflate, block));
+  }
+
+  close(): void {
+    this.#deflate.destroy();
+    this.#inflate.destroy();
+  }
+}

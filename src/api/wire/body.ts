@@ -1,0 +1,88 @@
+/** The bytes of a request's body as they come in, counted or in chunks (RFC 9112, section 7.1). */
+import { HeadError } from "#api/wire/head.ts";
+
+/** A chunk's size line with its extensions, and one line of a trailer. */
+const LINE_BYTES_MAX = 1024;
+const TRAILER_LINES_MAX = 32;
+const SIZE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?$/;
+
+export class BodyReader {
+  readonly #parts: Buffer[] = [];
+  readonly #bytesMax: number;
+  readonly #chunked: boolean;
+  #size = 0;
+  /** Bytes left of the body, or of the chunk that is being read. */
+  #left: number;
+  #state: "size" | "data" | "end" | "trailer" | "done";
+  #line: Buffer = Buffer.alloc(0);
+  #trailerLines = 0;
+
+  /** @throws HeadError 413 for a body that says that it is too long. */
+  constructor(length: number | "chunked", bytesMax: number) {
+    this.#bytesMax = bytesMax;
+    this.#chunked = length === "chunked";
+    this.#left = length === "chunked" ? 0 : length;
+    this.#state = this.#chunked ? "size" : this.#left === 0 ? "done" : "data";
+    if (this.#left > bytesMax) throw new HeadError(413, `limit is ${bytesMax}`);
+  }
+
+  get done(): boolean {
+    return this.#state === "done";
+  }
+
+  /** Takes what belongs to the body; what follows it is returned. @throws HeadError */
+  take(input: Buffer): Buffer {
+    let rest = input;
+    while (this.#state !== "done" && rest.length > 0) {
+      rest = this.#state === "data" ? this.#takeData(rest) : this.#takeLine(rest);
+    }
+    return rest;
+  }
+
+  bytes(): Buffer {
+    const [first] = this.#parts;
+    if (this.#parts.length === 1 && first !== undefined) return first;
+    return Buffer.concat(this.#parts, this.#size);
+  }
+
+  #takeData(input: Buffer): Buffer {
+    const part = input.subarray(0, this.#left);
+    this.#size += part.length;
+    if (this.#size > this.#bytesMax) throw new HeadError(413, `limit is ${this.#bytesMax}`);
+    this.#parts.push(part);
+    this.#left -= part.length;
+    if (this.#left === 0) this.#state = this.#chunked ? "end" : "done";
+    return input.subarray(part.length);
+  }
+
+  /** Collects up to the end of a line, which may come in pieces. */
+  #takeLine(input: Buffer): Buffer {
+    const end = input.indexOf(10);
+    const part = end < 0 ? input : input.subarray(0, end + 1);
+    this.#line = Buffer.concat([this.#line, part]);
+    if (this.#line.length > LINE_BYTES_MAX) throw new HeadError(400, "malformed chunk");
+    if (end >= 0) {
+      const text = this.#line.toString("latin1");
+      this.#line = Buffer.alloc(0);
+      if (!text.endsWith("\r\n")) throw new HeadError(400, "malformed chunk");
+      this.#lineRead(text.slice(0, -2));
+    }
+    return input.subarray(part.length);
+  }
+
+  #lineRead(line: string): void {
+    if (this.#state === "end") {
+      if (line !== "") throw new HeadError(400, "malformed chunk");
+      this.#state = "size";
+    } else if (this.#state === "trailer") {
+      this.#trailerLines += 1;
+      if (this.#trailerLines > TRAILER_LINES_MAX) throw new HeadError(400, "too long a trailer");
+      if (line === "") this.#state = "done";
+    } else {
+      const size = SIZE.exec(line)?.[1];
+      if (size === undefined) throw new HeadError(400, "malformed chunk");
+      this.#left = Number.parseInt(size, 16);
+      this.#state = this.#left === 0 ? "trailer" : "data";
+    }
+  }
+}

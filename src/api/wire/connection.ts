@@ -1,0 +1,292 @@
+/**
+ * One client's connection: requests one after the other, or a WebSocket. It reads no further than
+ * it has to: what a client sends before its answer is bounded.
+ */
+import type { RequestEnv, UserInfo } from "#api/core.ts";
+import { refuse } from "#api/errors.ts";
+import { respondStatus } from "#api/respond.ts";
+import { BodyReader } from "#api/wire/body.ts";
+import { type Head, HeadError, HeadReader } from "#api/wire/head.ts";
+import type { CertificateUser } from "#api/wire/identity.ts";
+import { reply, replyWhole } from "#api/wire/reply.ts";
+import { acceptText, WebSocketSide } from "#api/wire/websocket.ts";
+import type { Writer } from "#api/wire/writer.ts";
+import type { Channel } from "#base/channel.ts";
+import { limits } from "#base/limits.ts";
+
+export interface Shared {
+  readonly fetch: (request: Request, env: RequestEnv) => Promise<Response>;
+  /** Milliseconds of now, for the bounds of time and the date of answers. */
+  readonly now: () => number;
+  readonly scheme: "http" | "https";
+  readonly bodyBytesMax: number;
+  /** Answers what fetch should never let through. */
+  failed(error: unknown): Response;
+}
+
+/** A request whose signal is made only where somebody asks for it. */
+class WireRequest extends Request {
+  #controller: AbortController | undefined;
+  #gone = false;
+
+  lateSignal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#gone) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  clientGone(): void {
+    this.#gone = true;
+    this.#controller?.abort();
+  }
+}
+
+Object.defineProperty(WireRequest.prototype, "signal", {
+  get(this: WireRequest): AbortSignal {
+    return this.lateSignal();
+  },
+});
+
+class WireEnv implements RequestEnv {
+  readonly certificateUser: UserInfo | undefined;
+  readonly certificateKey: string | undefined;
+  readonly #connection: Connection;
+  readonly #request: Request;
+
+  constructor(connection: Connection, request: Request) {
+    this.certificateUser = connection.userNow();
+    this.certificateKey = connection.certificate?.key;
+    this.#connection = connection;
+    this.#request = request;
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#connection.remoteAddress;
+  }
+
+  upgrade(protocol: string | undefined): Channel | undefined {
+    return this.#connection.upgrade(this.#request, protocol);
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
+
+let dateSecond = 0;
+let dateText = "";
+
+/** The date of answers, made once a second. */
+function dateOf(nowMs: number): string {
+  const second = Math.floor(nowMs / 1000);
+  if (second !== dateSecond) {
+    dateSecond = second;
+    dateText = new Date(nowMs).toUTCString();
+  }
+  return dateText;
+}
+
+export interface ConnectionParts {
+  readonly shared: Shared;
+  readonly writer: Writer;
+  readonly pause: () => void;
+  readonly resume: () => void;
+  readonly remoteAddress: string;
+}
+
+export class Connection {
+  readonly remoteAddress: string;
+  /** Whom the client's certificate names, once the handshake told. */
+  certificate: CertificateUser | undefined;
+  readonly #parts: ConnectionParts;
+  #input: Buffer = EMPTY;
+  readonly #heads = new HeadReader();
+  #head: Head | undefined;
+  #body: BodyReader | undefined;
+  #request: WireRequest | undefined;
+  #socket: WebSocketSide | undefined;
+  #paused = false;
+  /** Since when a request has been coming in; undefined between requests. */
+  #sinceMs: number | undefined;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.remoteAddress = parts.remoteAddress;
+    // A client that says nothing at all has no longer time than one that is slow.
+    this.#sinceMs = parts.shared.now();
+  }
+
+  /** A certificate may end while its connection lives. */
+  userNow(): UserInfo | undefined {
+    const { certificate } = this;
+    if (certificate === undefined) return undefined;
+    return this.#parts.shared.now() < certificate.notAfterMs ? certificate.user : undefined;
+  }
+
+  /** Whether an answer is under way. */
+  get busy(): boolean {
+    return this.#request !== undefined || this.#socket !== undefined;
+  }
+
+  /** Ends what has taken too long to ask. */
+  checkTime(nowMs: number): void {
+    if (this.#sinceMs === undefined || this.busy) return;
+    const max = this.#head === undefined ? limits.requestHeadMsMax : limits.requestBodyMsMax;
+    if (nowMs - this.#sinceMs > max) this.#parts.writer.destroy();
+  }
+
+  /** Bytes of the client. */
+  receive(bytes: Buffer): void {
+    if (this.#socket !== undefined) {
+      this.#socket.receive(bytes);
+      return;
+    }
+    this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
+    if (this.#request === undefined) this.#advance();
+    else if (!this.#paused && this.#input.length > limits.requestHeadBytesMax) {
+      this.#paused = true;
+      this.#parts.pause();
+    }
+  }
+
+  closed(): void {
+    this.#request?.clientGone();
+    this.#input = EMPTY;
+  }
+
+  /** Reads as far as the input reaches; an answer under way stops it. */
+  #advance(): void {
+    try {
+      if (this.#head === undefined) this.#readHead();
+      if (this.#head === undefined) return;
+      const body = this.#readBody(this.#head);
+      if (body !== undefined) void this.#answer(this.#head, body);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  #readHead(): void {
+    // Some clients end a body with a line end too much (RFC 9112, 2.2).
+    while (this.#input.length >= 2 && this.#input[0] === 13 && this.#input[1] === 10) {
+      this.#input = this.#input.subarray(2);
+    }
+    if (this.#input.length === 0) return;
+    this.#sinceMs ??= this.#parts.shared.now();
+    const end = this.#input.indexOf("\r\n\r\n");
+    const length = end < 0 ? this.#input.length : end;
+    if (length > limits.requestHeadBytesMax) throw new HeadError(431, "the header is too large");
+    if (end < 0) return;
+    const text = this.#input.toString("latin1", 0, end);
+    this.#input = this.#input.subarray(end + 4);
+    this.#head = this.#heads.read(text);
+  }
+
+  /** The whole body, once it is there. */
+  #readBody(head: Head): Buffer | undefined {
+    if (head.body === 0) return EMPTY;
+    if (this.#body === undefined) {
+      this.#body = new BodyReader(head.body, this.#parts.shared.bodyBytesMax);
+      if (head.expectsContinue && this.#input.length === 0) this.#parts.writer.write(CONTINUE);
+    }
+    this.#input = this.#body.take(this.#input);
+    return this.#body.done ? this.#body.bytes() : undefined;
+  }
+
+  #requestOf(head: Head, body: Buffer): WireRequest {
+    const { method, headers } = head;
+    const { scheme } = this.#parts.shared;
+    const url = `${scheme}://${head.host === "" ? "localhost" : head.host}${head.target}`;
+    if (body.length === 0 || method === "GET" || method === "HEAD") {
+      return new WireRequest(url, { method, headers });
+    }
+    return new WireRequest(url, { method, headers, body: new Uint8Array(body) });
+  }
+
+  async #answer(head: Head, body: Buffer): Promise<void> {
+    const { shared, writer } = this.#parts;
+    this.#sinceMs = undefined;
+    let request: WireRequest;
+    try {
+      request = this.#requestOf(head, body);
+    } catch {
+      this.#refuse(new HeadError(400, "malformed request"));
+      return;
+    }
+    this.#request = request;
+    const env = new WireEnv(this, request);
+    let response: Response;
+    try {
+      response = await shared.fetch(request, env);
+    } catch (error) {
+      response = shared.failed(error);
+    }
+    if (this.#socket !== undefined || writer.closed) return;
+    const options = {
+      head: head.method === "HEAD",
+      keepAlive: head.keepAlive,
+      chunks: head.version === "HTTP/1.1",
+      date: dateOf(shared.now()),
+    };
+    if (!replyWhole(writer, response, options)) await reply(writer, response, options);
+    this.#next(head.keepAlive);
+  }
+
+  #next(keepAlive: boolean): void {
+    this.#request = undefined;
+    this.#head = undefined;
+    this.#body = undefined;
+    if (!keepAlive) {
+      this.#parts.writer.end();
+      return;
+    }
+    if (this.#paused) {
+      this.#paused = false;
+      this.#parts.resume();
+    }
+    if (this.#input.length > 0) this.#advance();
+  }
+
+  /** Where the next request begins is not known after a fault: the connection ends. */
+  #refuse(error: unknown): void {
+    const { writer, shared } = this.#parts;
+    const fault = error instanceof HeadError ? error : undefined;
+    const response =
+      fault === undefined ? shared.failed(error) : respondStatus(statusOfHead(fault));
+    this.#request = new WireRequest("http://refused/");
+    this.#input = EMPTY;
+    const date = dateOf(shared.now());
+    void reply(writer, response, { head: false, keepAlive: false, chunks: true, date }).then(() =>
+      writer.end(),
+    );
+  }
+
+  /** Takes the connection over; undefined where the client did not ask for that. */
+  upgrade(request: Request, protocol: string | undefined): Channel | undefined {
+    const { writer, pause, resume } = this.#parts;
+    if (request !== this.#request || writer.closed) return undefined;
+    const text = acceptText(request.headers, protocol);
+    if (text === undefined) return undefined;
+    writer.write(text);
+    this.#socket = new WebSocketSide({ writer, pause, resume }, protocol);
+    const rest = this.#input;
+    this.#input = EMPTY;
+    if (this.#paused) resume();
+    if (rest.length > 0) this.#socket.receive(rest);
+    return this.#socket.channel;
+  }
+}
+
+function statusOfHead({ status, message }: HeadError) {
+  if (status === 413) return refuse.tooLarge(message).status;
+  return { ...refuse.badRequest(message).status, code: status, reason: REASONS[status] ?? "" };
+}
+
+const REASONS: Record<number, string> = {
+  400: "BadRequest",
+  405: "MethodNotAllowed",
+  431: "RequestHeaderFieldsTooLarge",
+  501: "NotImplemented",
+  505: "HTTPVersionNotSupported",
+};

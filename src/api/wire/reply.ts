@@ -1,0 +1,178 @@
+/** Writes a Response to a connection: whole where its body is known, else in chunks. */
+import { STATUS_CODES } from "node:http";
+import { type Slice, slicesOf, wholeBodyOf } from "#api/whole.ts";
+import { Bytes, charsOf } from "#api/wire/bytes.ts";
+import type { Writer } from "#api/wire/writer.ts";
+
+export interface ReplyOptions {
+  /** The request was HEAD: say everything but the body. */
+  readonly head: boolean;
+  readonly keepAlive: boolean;
+  /** HTTP/1.0 knows no chunks: there the end of the connection is the end of the body. */
+  readonly chunks: boolean;
+  /** RFC 9110 date of now. */
+  readonly date: string;
+}
+
+/** These lines are the connection's own business. */
+const OWN = new Set(["connection", "content-length", "transfer-encoding", "keep-alive", "date"]);
+const END = Buffer.from("0\r\n\r\n");
+
+function headOf(response: Response, options: ReplyOptions, length: string): string {
+  const { status } = response;
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+  response.headers.forEach((value, name) => {
+    if (!OWN.has(name)) text += `${name}: ${value}\r\n`;
+  });
+  text += `date: ${options.date}\r\n`;
+  if (!options.keepAlive) text += "connection: close\r\n";
+  return `${text}${length}\r\n`;
+}
+
+const bodiless = (status: number): boolean => status === 204 || status === 304 || status < 200;
+
+/** One event goes to many watchers: its frame is made once. */
+const frames = new WeakMap<Uint8Array, Buffer>();
+
+function frameOf(chunk: Uint8Array): Buffer {
+  let frame = frames.get(chunk);
+  if (frame === undefined) {
+    frame = Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, CRLF]);
+    frames.set(chunk, frame);
+  }
+  return frame;
+}
+
+const CRLF = Buffer.from("\r\n");
+
+/** So much goes to a socket that takes all before others get their turn. */
+const IN_ROW_BYTES = 256 * 1024;
+
+async function stream(
+  writer: Writer,
+  reader: Pick<ReadableStreamDefaultReader<Uint8Array>, "read">,
+  framed: boolean,
+): Promise<number> {
+  let size = 0;
+  let inRow = 0;
+  for (;;) {
+    const next = await reader.read();
+    if (writer.closed || next.done) break;
+    if (next.value.length === 0) continue;
+    size += next.value.length;
+    writer.write(framed ? frameOf(next.value) : next.value);
+    inRow += next.value.length;
+    if (!writer.ready) await writer.drained();
+    else if (inRow > IN_ROW_BYTES) await turn();
+    else continue;
+    inRow = 0;
+  }
+  if (framed) writer.write(END);
+  return size;
+}
+
+function bytesOf(slice: Slice): Bytes {
+  const bytes = new Bytes(charsOf(slice));
+  bytes.addSlice(slice);
+  return bytes;
+}
+
+/** Hands bytes to the socket; they are free again when it took them, or is gone. */
+async function send(writer: Writer, bytes: Bytes): Promise<void> {
+  writer.write(bytes.view());
+  if (!writer.ready) await writer.drained();
+  bytes.release();
+}
+
+/** Others get their turn between two slices, also where the client takes all at once. */
+async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boolean): Promise<void> {
+  let end = "";
+  for (const slice of slices) {
+    const bytes = bytesOf(slice);
+    if (framed) bytes.putBefore(`${end}${bytes.size.toString(16)}\r\n`);
+    end = "\r\n";
+    await send(writer, bytes);
+    await turn();
+    if (writer.closed) return;
+  }
+  if (framed) writer.write(`${end}0\r\n\r\n`);
+}
+
+function* chained(first: Slice, second: Slice, rest: Iterator<Slice>): Generator<Slice> {
+  yield first;
+  yield second;
+  for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value;
+}
+
+async function replySlices(
+  writer: Writer,
+  response: Response,
+  slices: Iterator<Slice>,
+  options: ReplyOptions,
+): Promise<void> {
+  const first = slices.next();
+  if (first.done === true) return;
+  const second = slices.next();
+  if (second.done !== true) {
+    writer.write(headOf(response, options, options.chunks ? CHUNKED : ""));
+    await sendSlices(writer, chained(first.value, second.value, slices), options.chunks);
+    return;
+  }
+  const bytes = bytesOf(first.value);
+  const head = headOf(response, options, `content-length: ${bytes.size}\r\n`);
+  if (!bytes.putBefore(head)) writer.write(head);
+  await send(writer, bytes);
+}
+
+const CHUNKED = "transfer-encoding: chunked\r\n";
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Writes an answer whose body is at hand; false where it is not. */
+export function replyWhole(writer: Writer, response: Response, options: ReplyOptions): boolean {
+  const whole = wholeBodyOf(response);
+  if (whole === undefined) return false;
+  const size = typeof whole === "string" ? Buffer.byteLength(whole) : whole.length;
+  const head = headOf(response, options, `content-length: ${size}\r\n`);
+  if (options.head) writer.write(head);
+  else if (typeof whole === "string") writer.write(head + whole);
+  else writer.write(Buffer.concat([Buffer.from(head), whole]));
+  return true;
+}
+
+/**
+ * Resolves when the answer was handed to the socket, or the client is gone. Ends the connection
+ * where the body fails on its way: there is no other way to say that.
+ */
+export async function reply(
+  writer: Writer,
+  response: Response,
+  options: ReplyOptions,
+): Promise<void> {
+  if (replyWhole(writer, response, options)) return;
+  const { body, status } = response;
+  if (body === null || options.head || bodiless(status)) {
+    const silent = options.head || bodiless(status);
+    writer.write(headOf(response, options, silent ? "" : "content-length: 0\r\n"));
+    await body?.cancel();
+    return;
+  }
+  const slices = slicesOf(response);
+  if (slices !== undefined) {
+    return replySlices(writer, response, slices, options).catch(() => writer.destroy());
+  }
+  const length = response.headers.get("content-length");
+  const framed = length === null && options.chunks;
+  const chunks = framed ? CHUNKED : "";
+  writer.write(
+    headOf(response, options, length === null ? chunks : `content-length: ${length}\r\n`),
+  );
+  try {
+    const reader = body.getReader();
+    writer.whenGone(() => void reader.cancel().catch(() => {}));
+    const size = await stream(writer, reader, framed);
+    if (length !== null && size !== Number(length)) writer.destroy();
+  } catch {
+    writer.destroy();
+  }
+}

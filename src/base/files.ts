@@ -1,0 +1,41 @@
+/** Files that survive a power cut whole: old content or new, never half and never empty. */
+import {
+  closeSync,
+  existsSync,
+  fdatasyncSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
+
+/** Replaces `path` by `content`; on the disk before it returns. Blocks for the time of a sync. */
+export function writeDurably(path: string, content: string | Uint8Array, mode = 0o644): void {
+  const temporary = `${path}.new`;
+  const file = openSync(temporary, "w", mode);
+  try {
+    writeSync(file, typeof content === "string" ? Buffer.from(content) : content);
+    fdatasyncSync(file);
+  } catch (error) {
+    // On a full disk, half a file would only take room.
+    rmSync(temporary, { force: true });
+    throw error;
+  } finally {
+    closeSync(file);
+  }
+  renameSync(temporary, path);
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
+}
+
+/** The text of a file; undefined where there is none. */
+export function readText(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+}

@@ -1,0 +1,36 @@
+/** Bounds of the Ingress, a part of all bounds (`limits.ts`). */
+export const ingressLimits = {
+  /** Ingress: the head of a request or an answer, and its target. */
+  ingressHeadBytesMax: 32 * 1024,
+  ingressTargetBytesMax: 8 * 1024,
+  ingressConnectionsMax: 8_192,
+  /**
+   * For a head that has begun, between requests, for an endpoint to connect and to answer. A first
+   * packet that was lost is sent again after 1 s: another endpoint is sooner.
+   */
+  ingressHeadMsMax: 15_000,
+  ingressIdleMsMax: 75_000,
+  ingressConnectMsMax: 500,
+  ingressAnswerMsMax: 5 * 60_000,
+  /** One request: endpoints tried, and its body kept for the next one to try. */
+  ingressAttemptsMax: 3,
+  ingressReplayBytesMax: 64 * 1024,
+  /** How long an endpoint that took no connection is chosen last. */
+  ingressLameMs: 2_000,
+  /** Connections to an endpoint kept, and for how long: servers close theirs after 5 s (node). */
+  ingressSparesMax: 64,
+  ingressSpareMsMax: 4_000,
+  ingressSpareUnsafeMsMax: 500,
+  /** What is read after an early answer; requests under way at the end of the process. */
+  ingressLingerMsMax: 2_000,
+  ingressDrainMsMax: 5_000,
+  /** How often requests to a pod that is to end are counted. */
+  ingressDrainLookMs: 20,
+  ingressSweepMs: 1_000,
+  /** Lines of the access log wait this long. */
+  ingressLogMs: 1_000,
+  ingressLogBytesMax: 16 * 1024 * 1024,
+  ingressLogWaitingMax: 10_000,
+  /** A port that somebody else has is tried again. */
+  ingressListenMs: 10_000,
+} as const;

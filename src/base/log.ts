@@ -1,0 +1,64 @@
+/**
+ * Structured lines on stderr, as text or JSON. pino writes JSON only and costs more than these
+ * lines.
+ */
+
+export type Level = "debug" | "info" | "warn" | "error";
+export type Fields = Record<string, string | number | boolean | undefined>;
+
+export interface Log {
+  debug(message: string, fields?: Fields): void;
+  info(message: string, fields?: Fields): void;
+  warn(message: string, fields?: Fields): void;
+  error(message: string, fields?: Fields): void;
+  /** A log whose lines all carry the name of a part. */
+  part(name: string): Log;
+}
+
+const RANK: Record<Level, number> = { debug: 0, info: 1, warn: 2, error: 3 };
+
+export interface LogOptions {
+  level: Level;
+  format: "text" | "json";
+  now: () => number;
+  write: (line: string) => void;
+}
+
+function text(level: Level, message: string, fields: Fields, timeMs: number): string {
+  const pairs = Object.entries(fields)
+    .filter(([, value]) => value !== undefined)
+    .map(([key, value]) => {
+      const plain = String(value);
+      return `${key}=${/[\s"=]/.test(plain) ? JSON.stringify(plain) : plain}`;
+    });
+  const time = new Date(timeMs).toISOString();
+  return [time, level.toUpperCase().padEnd(5), message, ...pairs].join(" ");
+}
+
+export function createLog(options: LogOptions, bound: Fields = {}): Log {
+  const at =
+    (level: Level) =>
+    (message: string, fields: Fields = {}) => {
+      if (RANK[level] < RANK[options.level]) return;
+      const all = { ...bound, ...fields };
+      const line =
+        options.format === "json"
+          ? JSON.stringify({ time: new Date(options.now()).toISOString(), level, message, ...all })
+          : text(level, message, all, options.now());
+      options.write(`${line}\n`);
+    };
+  return {
+    debug: at("debug"),
+    info: at("info"),
+    warn: at("warn"),
+    error: at("error"),
+    part: (name) => createLog(options, { ...bound, part: name }),
+  };
+}
+
+export const silentLog: Log = createLog({
+  level: "error",
+  format: "text",
+  now: () => 0,
+  write: () => {},
+});

@@ -1,0 +1,26 @@
+/** Chance as an argument: the real source is named only here and in `main.ts`. */
+
+export interface Random {
+  /** A number in [0, 1). */
+  next(): number;
+  uuid(): string;
+  bytes(count: number): Uint8Array;
+}
+
+export const realRandom: Random = {
+  next: () => Math.random(),
+  uuid: () => crypto.randomUUID(),
+  bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
+};
+
+/** No vowels, no look-alikes: generated names spell no words (apimachinery util/rand). */
+const NAME_ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+
+/** A random suffix as Kubernetes appends it to `generateName`. */
+export function nameSuffix(random: Random, length = 5): string {
+  let out = "";
+  for (let i = 0; i < length; i++) {
+    out += NAME_ALPHABET.charAt(Math.floor(random.next() * NAME_ALPHABET.length));
+  }
+  return out;
+}

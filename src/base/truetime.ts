@@ -1,0 +1,70 @@
+/**
+ * A clock for machines without a battery: they start in 1970, or at the time of the last power cut.
+ * It never shows less than a moment that is known to be over, and follows a clock that is to be
+ * believed (a node its server). Timers and the steady time are the machine's own.
+ */
+import type { Clock } from "#base/clock.ts";
+
+export interface TrueClock extends Clock {
+  /** What a clock that is to be believed shows right now. */
+  correct(nowMs: number): void;
+  /** Milliseconds that the machine's own clock is ahead of this one; negative: it is behind. */
+  aheadMs(): number;
+}
+
+export interface TrueClockOptions {
+  readonly clock: Clock;
+  /** It is later than this: the last good moment on the disk, or when the program was made. */
+  readonly floorMs: number;
+  /** Whether something keeps the machine's clock right (NTP). */
+  readonly isKept: () => boolean;
+}
+
+/** Below this two clocks agree: an answer takes its time, and NTP steers in small steps. */
+const AGREE_MS = 2_000;
+/** The machine's clock was set, by hand or by NTP: it moved against the steady one. */
+const JUMP_MS = 1_000;
+
+export function trueClock({ clock, floorMs, isKept }: TrueClockOptions): TrueClock {
+  const steadyOffset = (): number => clock.now() - clock.monotonic();
+  let offsetMs = steadyOffset();
+  /** Machine's clock shown as it is; undefined: time goes on from this anchor. */
+  let anchor: { wallMs: number; steadyMs: number; believed: boolean } | undefined;
+  if (clock.now() < floorMs) {
+    anchor = { wallMs: floorMs, steadyMs: clock.monotonic(), believed: false };
+  }
+
+  const anchored = (from: { wallMs: number; steadyMs: number }): number =>
+    from.wallMs + (clock.monotonic() - from.steadyMs);
+
+  /** A machine whose clock was set since we look, or is kept right, knows better than the disk. */
+  function settle(): void {
+    const now = steadyOffset();
+    const wasSet = Math.abs(now - offsetMs) > JUMP_MS;
+    offsetMs = now;
+    if (anchor === undefined || anchor.believed) return;
+    if (clock.now() >= anchored(anchor) || (wasSet && clock.now() > EARLIEST_MS) || isKept()) {
+      anchor = undefined;
+    }
+  }
+
+  return {
+    monotonic: () => clock.monotonic(),
+    after: (delayMs, run) => clock.after(delayMs, run),
+    now() {
+      settle();
+      if (anchor === undefined) return clock.now();
+      const nowMs = anchored(anchor);
+      return Math.abs(nowMs - clock.now()) <= AGREE_MS ? clock.now() : nowMs;
+    },
+    correct(nowMs) {
+      anchor = { wallMs: nowMs, steadyMs: clock.monotonic(), believed: true };
+    },
+    aheadMs() {
+      return clock.now() - this.now();
+    },
+  };
+}
+
+/** A clock that shows less is wrong: this program did not exist. */
+export const EARLIEST_MS = Date.UTC(2026, 0, 1);

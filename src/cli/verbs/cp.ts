@@ -1,0 +1,129 @@
+/** bramble cp: files to and from a container, through tar on both sides. */
+import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { basename, dirname, join, posix, resolve } from "node:path";
+import { OperatorError, UsageError } from "#base/errors.ts";
+import { execute, type Place } from "#cli/execute.ts";
+import { containerFor, podFor } from "#cli/pods.ts";
+import { act, type Options, type Session, textOf } from "#cli/session.ts";
+import type { VerbModule } from "#cli/verb.ts";
+
+interface Spec {
+  namespace: string | undefined;
+  pod: string | undefined;
+  path: string;
+}
+
+/** `[NAMESPACE/]POD:PATH`, or a local path. @throws UsageError */
+function parseSpec(text: string): Spec {
+  const colon = text.indexOf(":");
+  if (colon < 0) return { namespace: undefined, pod: undefined, path: text };
+  const path = text.slice(colon + 1);
+  const parts = text.slice(0, colon).split("/");
+  const [first = "", second] = parts;
+  if (parts.length > 2 || first === "") {
+    throw new UsageError("filespec must match the canonical format: [[namespace/]pod:]file/path");
+  }
+  if (second === undefined) return { namespace: undefined, pod: first, path };
+  return { namespace: first, pod: second, path };
+}
+
+async function placeOf(session: Session, spec: Spec, options: Options) {
+  const namespace = spec.namespace ?? session.namespace;
+  const there = { ...session, namespace };
+  const pod = await podFor(there, spec.pod ?? "");
+  return {
+    there,
+    place: { pod, container: containerFor(there, pod, textOf(options, "container")) },
+  };
+}
+
+async function must(session: Session, place: Place, ...command: string[]): Promise<void> {
+  const { status, stderr } = await execute(session, place, command);
+  if (status !== 0) throw new OperatorError(stderr.trim() || `${command[0]} failed`);
+}
+
+const isFolder = async (session: Session, place: Place, path: string): Promise<boolean> =>
+  (await execute(session, place, ["test", "-d", path])).status === 0;
+
+/** Local tar; its output or its input is the other side's. */
+function tar(argv: readonly string[]) {
+  const child = Bun.spawn(["tar", ...argv], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+  const ended = async (): Promise<void> => {
+    const [status, words] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+    if (status !== 0) throw new OperatorError(words.trim() || `tar ended with ${status}`);
+  };
+  return { child, ended };
+}
+
+async function upload(session: Session, place: Place, from: string, to: string): Promise<void> {
+  if (!existsSync(from)) throw new OperatorError(`${from} doesn't exist in local filesystem`);
+  const isDir = statSync(from).isDirectory();
+  const inside = to.endsWith("/") || (await isFolder(session, place, to));
+  const target = inside ? posix.join(to, basename(resolve(from))) : to;
+  const folder = isDir ? target : posix.dirname(target);
+  if (isDir) await must(session, place, "mkdir", "-p", folder);
+  const argv = isDir ? ["-C", from, "."] : ["-C", dirname(resolve(from)), basename(from)];
+  const { child, ended } = tar(["cf", "-", ...argv]);
+  void child.stdin.end();
+  const command = ["tar", "xmf", "-", "-C", folder];
+  const { status, stderr } = await execute(session, place, command, { stdin: child.stdout });
+  await ended();
+  if (status !== 0) throw new OperatorError(stderr.trim());
+  const named = posix.join(folder, basename(from));
+  if (!isDir && named !== target) await must(session, place, "mv", named, target);
+}
+
+async function download(session: Session, place: Place, from: string, to: string): Promise<void> {
+  const isDir = await isFolder(session, place, from);
+  const inside = existsSync(to) && statSync(to).isDirectory();
+  const target = inside ? join(to, posix.basename(from)) : to;
+  mkdirSync(dirname(resolve(target)), { recursive: true });
+  // Beside its goal, so that it can be moved there; what a strange tar does stays in it.
+  const draft = mkdtempSync(join(dirname(resolve(target)), ".bramble-cp-"));
+  try {
+    const { child, ended } = tar(["xf", "-", "-C", draft]);
+    const where = isDir ? [from, "."] : [posix.dirname(from), posix.basename(from)];
+    const command = ["tar", "cf", "-", "-C", ...where];
+    const stdout = (bytes: Uint8Array) => void child.stdin.write(bytes);
+    const { status, stderr } = await execute(session, place, command, { stdout });
+    await child.stdin.end();
+    if (status !== 0) throw new OperatorError(stderr.trim());
+    await ended();
+    if (!isDir) renameSync(join(draft, posix.basename(from)), target);
+    else if (!existsSync(target)) renameSync(draft, target);
+    else await merge(draft, target);
+  } finally {
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+/** The target exists as a folder: what comes is put over it. */
+async function merge(draft: string, target: string): Promise<void> {
+  const child = Bun.spawn(["cp", "-a", `${draft}/.`, target], { stderr: "pipe" });
+  const words = await new Response(child.stderr).text();
+  if ((await child.exited) !== 0) throw new OperatorError(words.trim());
+}
+
+async function copy(session: Session, args: string[], options: Options): Promise<void> {
+  const [fromText, toText, more] = args;
+  if (fromText === undefined || toText === undefined || more !== undefined) {
+    throw new UsageError("source and destination are required");
+  }
+  const [from, to] = [parseSpec(fromText), parseSpec(toText)];
+  if (from.pod !== undefined && to.pod !== undefined) {
+    throw new UsageError("one of src or dest must be a local file specification");
+  }
+  if (from.path === "" || to.path === "") throw new UsageError("filepath can not be empty");
+  const remote = from.pod === undefined ? to : from;
+  if (remote.pod === undefined) {
+    throw new UsageError("one of src or dest must be a remote file specification");
+  }
+  const { there, place } = await placeOf(session, remote, options);
+  if (from.pod === undefined) await upload(there, place, from.path, to.path);
+  else await download(there, place, from.path, to.path);
+}
+
+export const define: VerbModule["define"] = (command, io) => {
+  command.option("-c, --container <name>", "in this container");
+  act(command, io, copy);
+};

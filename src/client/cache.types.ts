@@ -1,0 +1,73 @@
+/**
+ * The contract of the shared caches (informers). One cache a kind and selector, for all parts of a
+ * process.
+ */
+import type { Kind } from "#resources/kind.ts";
+import type { ApiObject, Stored } from "#resources/meta.ts";
+
+export interface CacheChange<T extends ApiObject> {
+  readonly key: string;
+  readonly before: Stored<T> | undefined;
+  readonly after: Stored<T> | undefined;
+}
+
+/** Objects are shared: never change them. */
+export interface Cache<T extends ApiObject> {
+  /** By `namespace/name`, or the name of a cluster-scoped object. */
+  get(key: string): Stored<T> | undefined;
+  /** All, or those of one namespace. */
+  list(namespace?: string): ReadonlyArray<Stored<T>>;
+  /**
+   * Objects whose index function answered `value`. The index is made on first use and then kept.
+   */
+  indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>>;
+  /** Called after the cache took the change. Returns its own end. */
+  onChange(listener: (change: CacheChange<T>) => void): () => void;
+  /** True once the cache shows a write that was answered with this resourceVersion. */
+  seen(key: string, resourceVersion: string): boolean;
+  /** True once the first list is in. */
+  readonly synced: boolean;
+  whenSynced(): Promise<void>;
+  /**
+   * It is behind: it lists again instead of waiting for its watch. False where it never will, as it
+   * was stopped or its kind is served no more.
+   */
+  refresh(): boolean;
+  /**
+   * Lists again. Resolves once the cache shows a list that was asked for after this call, or once
+   * it is clear that none comes any more (stopped, not served).
+   */
+  renew(): Promise<void>;
+}
+
+/** One object of this type is one index: declare it once, at module level. */
+export interface Index<T extends ApiObject> {
+  readonly name: string;
+  values(object: Stored<T>): readonly string[];
+}
+
+export interface Caches {
+  /** Starts the cache on first use. */
+  of<T extends ApiObject>(
+    kind: Kind<T>,
+    query?: { fieldSelector?: string; labelSelector?: string; namespace?: string },
+  ): Cache<T>;
+  /**
+   * Objects of a kind of which only apiVersion, kind and metadata are sure: the full cache where
+   * there is one, else a cache of metadata. Known to the garbage collector, which needs every kind.
+   */
+  metadataOf(kind: Kind): Cache<ApiObject>;
+  /** Stops and forgets the caches of a kind that is served no more. */
+  drop(kind: Kind): void;
+  /** Resolves once every cache that is open now was renewed. */
+  renew(): Promise<void>;
+  stop(): void;
+}
+
+/** Where the caches of a node keep what they show, for a start without the server. */
+export interface CacheMemory {
+  /** What the cache with this id held when it was last kept. */
+  load(id: string): ReadonlyArray<Stored<ApiObject>> | undefined;
+  /** The cache changed; `objects` answers what it holds when it is asked. */
+  keep(id: string, objects: () => ReadonlyArray<ApiObject>): void;
+}

@@ -1,0 +1,121 @@
+/**
+ * The work queue of one controller: each key at most once, one run at a time a key, timers by key.
+ */
+import type { Cancel, Clock } from "#base/clock.ts";
+
+export interface WorkQueueOptions {
+  clock: Clock;
+  /** Runs at once, for different keys. */
+  parallel: number;
+  /** Runs of one key start at least this far apart. */
+  spacingMs: number;
+  run(key: string): Promise<void>;
+}
+
+interface Timer {
+  atMs: number;
+  cancel: Cancel;
+}
+
+export class WorkQueue {
+  readonly #options: WorkQueueOptions;
+  /** Keys to run, in the order of asking. */
+  readonly #waiting = new Set<string>();
+  readonly #running = new Set<string>();
+  /** Asked for while running, or too soon after a run. */
+  readonly #dirty = new Set<string>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #resting = new Map<string, Cancel>();
+  #open = false;
+  #closed = false;
+  #pumping = false;
+
+  constructor(options: WorkQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Keys waiting, running or resting with more to do. */
+  get busy(): number {
+    return this.#waiting.size + this.#running.size + this.#dirty.size;
+  }
+
+  add(key: string): void {
+    if (this.#closed) return;
+    if (this.#running.has(key) || this.#resting.has(key)) this.#dirty.add(key);
+    else this.#waiting.add(key);
+    this.#pump();
+  }
+
+  /** Adds the key after a delay, unless a sooner one is set already. */
+  addAfter(key: string, delayMs: number): void {
+    if (this.#closed) return;
+    const atMs = this.#options.clock.monotonic() + delayMs;
+    const known = this.#timers.get(key);
+    if (known !== undefined && known.atMs <= atMs) return;
+    known?.cancel();
+    const cancel = this.#options.clock.after(delayMs, () => {
+      this.#timers.delete(key);
+      this.add(key);
+    });
+    this.#timers.set(key, { atMs, cancel });
+  }
+
+  /** Forgets the timer of a key. */
+  cancelAfter(key: string): void {
+    this.#timers.get(key)?.cancel();
+    this.#timers.delete(key);
+  }
+
+  /** Runs may begin. */
+  open(): void {
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** No run begins any more; what runs comes to its end. */
+  close(): void {
+    this.#open = false;
+    this.#closed = true;
+    for (const timer of this.#timers.values()) timer.cancel();
+    for (const cancel of this.#resting.values()) cancel();
+    this.#timers.clear();
+    this.#resting.clear();
+    this.#waiting.clear();
+    this.#dirty.clear();
+  }
+
+  #pump(): void {
+    if (!this.#open || this.#pumping || this.#waiting.size === 0) return;
+    this.#pumping = true;
+    // Not within the caller's change: a cache's listener must not wait for a plan.
+    queueMicrotask(() => {
+      this.#pumping = false;
+      for (const key of this.#waiting) {
+        if (!this.#open || this.#running.size >= this.#options.parallel) return;
+        this.#waiting.delete(key);
+        this.#running.add(key);
+        void this.#run(key);
+      }
+    });
+  }
+
+  async #run(key: string): Promise<void> {
+    try {
+      await this.#options.run(key);
+    } finally {
+      this.#running.delete(key);
+      if (this.#open) this.#rest(key);
+      this.#pump();
+    }
+  }
+
+  #rest(key: string): void {
+    const { clock, spacingMs } = this.#options;
+    const over = (): void => {
+      this.#resting.delete(key);
+      if (this.#dirty.delete(key)) this.add(key);
+    };
+    if (spacingMs <= 0) over();
+    else this.#resting.set(key, clock.after(spacingMs, over));
+  }
+}

@@ -1,0 +1,34 @@
+import { type Controller, trigger } from "#client/controller.ts";
+import { podsByNode } from "#controllers/common/pods.ts";
+import { plan, type State } from "#controllers/tainteviction/plan.ts";
+import { nodes } from "#resources/kinds/node.ts";
+import { pods } from "#resources/kinds/pod.ts";
+import { keyOf, type Stored } from "#resources/meta.ts";
+import type { Node, Pod } from "#resources/types.gen.ts";
+
+const drives = (node: Stored<Node> | undefined): string =>
+  JSON.stringify((node?.spec?.taints ?? []).filter(({ effect }) => effect === "NoExecute"));
+
+export const taintEvictionController: Controller<State> = {
+  name: "tainteviction",
+  kind: pods,
+  changed({ before, after }) {
+    const [was, is] = [before as Stored<Pod> | undefined, after as Stored<Pod> | undefined];
+    const moved = was?.spec?.nodeName !== is?.spec?.nodeName;
+    return moved || was?.spec?.tolerations?.length !== is?.spec?.tolerations?.length;
+  },
+  triggers: [
+    trigger(
+      nodes,
+      (node, caches) => caches.of(pods).indexed(podsByNode, node.metadata.name).map(keyOf),
+      { changed: ({ before, after }) => drives(before) !== drives(after) },
+    ),
+  ],
+  read(key, { caches }) {
+    const pod = caches.of(pods).get(key);
+    const node = caches.of(nodes).get(pod?.spec?.nodeName ?? "");
+    if (pod === undefined || node === undefined || drives(node) === "[]") return undefined;
+    return { pod, node };
+  },
+  plan,
+};

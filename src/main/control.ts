@@ -1,0 +1,209 @@
+/**
+ * The control plane, joined: store, certificates, API and its socket, the clients in this process.
+ */
+import { existsSync } from "node:fs";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { createTunnelHub, type TunnelHub } from "#agents/tunnel/hub.ts";
+import { openFrontProxy } from "#api/aggregation/identity.ts";
+import { type Api, createApi } from "#api/app.ts";
+import { type Listener, type ListenerOptions, listen } from "#api/listener.ts";
+import { openPki, type Pki } from "#api/pki.ts";
+import type { Clock } from "#base/clock.ts";
+import { readText, writeDurably } from "#base/files.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { createCaches } from "#client/cache.ts";
+import type { Caches } from "#client/cache.types.ts";
+import type { Client } from "#client/client.ts";
+import { createClient } from "#client/http.ts";
+import { kinds } from "#resources/kinds.ts";
+import { lockDataDir } from "#store/lock.ts";
+import type { Store } from "#store/store.ts";
+import { type AuditLog, openAudit } from "./audit.ts";
+import { openTrueClock } from "./clock.ts";
+import { isShared, openDatastore } from "./datastore.ts";
+import type { Ends } from "./ends.ts";
+import { makeDataDir } from "./instance.ts";
+import { kubeconfig } from "./kubeconfig.ts";
+import { besideCluster, machineAddresses } from "./machine.ts";
+import { checkPort } from "./preflight.ts";
+import { serveAll } from "./routes.ts";
+import { takeOver } from "./sealed.ts";
+import type { Service } from "./service.ts";
+import type { ServerSettings } from "./settings.ts";
+import { kubernetesVersion } from "./version.ts";
+
+/** What comes from outside the process. */
+export interface Surroundings {
+  clock: Clock;
+  random: Random;
+  log: Log;
+  /** Aborts when the process is asked to end. */
+  signal: AbortSignal;
+  service: Service;
+}
+
+export interface ControlPlane {
+  api: Api;
+  client: Client;
+  caches: Caches;
+  hub: TunnelHub;
+  pki: Pki;
+  /** With a clock that knows the last good moment of this data directory. */
+  around: Surroundings;
+}
+
+/** Answered from the nodes; a metrics server of others takes its place by itself. */
+const METRICS_GROUP = "metrics.k8s.io";
+const ADMIN = { name: "bramble:admin", groups: ["system:masters"] };
+const SYSTEM = { name: "bramble:server", groups: ["system:masters"] };
+/** Requests under way when the process is asked to end. */
+const STOP_GRACE_MS = 1_000;
+
+/** The admin's token: made once, kept for the life of the cluster. */
+function adminToken(dataDir: string, random: Random): string {
+  const path = join(dataDir, "admin-token");
+  const known = readText(path);
+  if (known !== undefined) return known.trim();
+  const token = Buffer.from(random.bytes(32)).toString("base64url");
+  writeDurably(path, `${token}\n`, 0o600);
+  return token;
+}
+
+/** What clients may reach this server by, as far as it is an address. */
+export const certificateAddresses = (settings: ServerSettings, address: string): string[] => [
+  address,
+  ...besideCluster(machineAddresses(), settings),
+  ...settings.tlsSan.filter((name) => isIP(name) !== 0),
+];
+
+function openCertificates(
+  settings: ServerSettings,
+  names: { nodeName: string; address: string },
+  around: Surroundings,
+): Promise<Pki> {
+  return openPki({
+    dir: join(settings.dataDir, "pki"),
+    clock: around.clock,
+    random: around.random,
+    log: around.log.part("pki"),
+    names: [names.nodeName, ...settings.tlsSan.filter((name) => isIP(name) === 0)],
+    ips: certificateAddresses(settings, names.address),
+    clusterDomain: settings.clusterDomain,
+    serviceCidrs: settings.serviceCidr.split(","),
+  });
+}
+
+function apiOf(
+  settings: ServerSettings,
+  parts: {
+    store: Store;
+    hub: TunnelHub;
+    pki: Pki;
+    token: string;
+    address: string;
+    audit: AuditLog | undefined;
+  },
+  around: Surroundings,
+): Api {
+  const { clock, random } = around;
+  const frontProxy = openFrontProxy({ dir: join(settings.dataDir, "pki"), clock, random });
+  return createApi({
+    store: parts.store,
+    kinds: settings.disable.includes("metrics")
+      ? kinds.filter(({ group }) => group !== METRICS_GROUP)
+      : kinds,
+    clock,
+    random,
+    log: around.log.part("api"),
+    nodeLinks: parts.hub,
+    ...(parts.audit !== undefined && { audit: parts.audit }),
+    auth: {
+      tokens: new Map([[parts.token, ADMIN]]),
+      serviceAccountKey: parts.pki.serviceAccountKey,
+      frontProxy,
+    },
+    settings: {
+      caPem: parts.pki.caPem,
+      requestHeaderCaPem: frontProxy.caPem,
+      serviceCidrs: settings.serviceCidr.split(","),
+      nodePorts: {
+        first: settings.serviceNodePortRange.from,
+        last: settings.serviceNodePortRange.to,
+      },
+      advertise: {
+        address: parts.address,
+        port: settings.httpsPort,
+        isShared: isShared(settings),
+      },
+      clusterDomain: settings.clusterDomain,
+      requestsInFlightMax: settings.maxRequestsInflight + settings.maxMutatingRequestsInflight,
+      tolerationSeconds: settings.defaultTolerationSeconds,
+      gitVersion: kubernetesVersion,
+    },
+  });
+}
+
+function openListener(
+  settings: ServerSettings,
+  pki: Pki,
+  fetch: ListenerOptions["fetch"],
+  { clock, log }: Pick<Surroundings, "clock" | "log">,
+): Listener {
+  const { certPem, keyPem } = pki.server();
+  const { bindAddress: hostname, httpsPort: port } = settings;
+  const tls = { cert: certPem, key: keyPem, clientCa: pki.caPem };
+  const listener = listen({ fetch, hostname, port, tls, log: log.part("listener"), clock });
+  pki.onRenewed((pair) => listener.renew({ cert: pair.certPem, key: pair.keyPem }));
+  return listener;
+}
+
+/**
+ * Opens everything up to the ready API. What was opened is ended by `ends`, also when this throws.
+ */
+export async function openControlPlane(
+  settings: ServerSettings,
+  names: { nodeName: string; address: string },
+  given: Surroundings,
+  ends: Ends,
+): Promise<ControlPlane> {
+  const { random, log } = given;
+  const { dataDir } = settings;
+  // Nothing is made for a server that cannot be reached; on the same directory the lock says more.
+  const isNew = !existsSync(dataDir);
+  if (isNew) await checkPort(settings);
+  makeDataDir(dataDir);
+  ends.keep(lockDataDir(dataDir), (lock) => lock.release());
+  if (!isNew) await checkPort(settings);
+  const around = { ...given, clock: openTrueClock(dataDir, given) };
+  const { clock } = around;
+  const opened = await openDatastore(settings, { clock, random, log: log.part("store") });
+  const store = ends.keep(opened, (each) => each.close());
+  const sealed = { dataDir, store, token: settings.serverToken, clock, random };
+  const sealOwn = isShared(settings) ? await takeOver(sealed) : async () => {};
+  const pki = ends.keep(await openCertificates(settings, names, around), (each) => each.close());
+  const hub = createTunnelHub(log.part("tunnel"));
+  const token = adminToken(dataDir, random);
+  const audit = openAudit(settings, { clock, log: log.part("audit") });
+  if (audit !== undefined) ends.keep(audit, (each) => each.close());
+  const parts = { store, hub, pki, token, audit, address: names.address };
+  const api = ends.keep(apiOf(settings, parts, around), (each) => each.close());
+  await sealOwn();
+  const { direct } = api;
+  const client = createClient((request) => api.fetch(request, { user: SYSTEM }), { direct });
+  const caches = ends.keep(createCaches({ client, clock, log: log.part("cache") }), (c) =>
+    c.stop(),
+  );
+  const fetch = serveAll({
+    ...{ api, client, hub, clock, caPem: pki.caPem, cluster: settings },
+    programsDir: join(dataDir, "programs"),
+  });
+  ends.keep(openListener(settings, pki, fetch, around), (each) => each.stop(STOP_GRACE_MS));
+  await api.start();
+  const server = `https://127.0.0.1:${settings.httpsPort}`;
+  const config = kubeconfig({ server, caPem: pki.caPem, user: { token } });
+  const path = join(dataDir, "kubeconfig");
+  if (readText(path) !== config) writeDurably(path, config, 0o600);
+  return { api, client, caches, hub, pki, around };
+}

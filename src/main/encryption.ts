@@ -1,0 +1,57 @@
+/** Secrets sealed in the datastore: which keys, and what happens to Secrets that are there. */
+import { join } from "node:path";
+import { OperatorError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
+import type { Random } from "#base/random.ts";
+import { addKey, isSealed, readKeys, ValueSealer } from "#base/sealer.ts";
+import { type Disk, openDisk } from "#store/disk.ts";
+import { sealDisk } from "#store/sealed.ts";
+import type { ServerSettings } from "./settings.ts";
+
+const SECRETS = "core/secrets/";
+
+type Choice = Pick<ServerSettings, "dataDir" | "encryptSecrets" | "encryptionKeyFile">;
+
+export const keyFileOf = (settings: Choice): string =>
+  settings.encryptionKeyFile ?? join(settings.dataDir, "encryption-keys");
+
+/** Whether Secrets of the datastore were encrypted once: then their key must be there. */
+function anySealed(disk: Disk): boolean {
+  for (const { key, value } of disk.load()) {
+    if (key.startsWith(SECRETS) && isSealed(value)) return true;
+  }
+  return false;
+}
+
+/** Opens the datastore's file with Secrets as the settings want them. @throws OperatorError */
+export function openSealedDisk(
+  path: string,
+  settings: Choice,
+  parts: { log: Log; random: Random },
+): Disk {
+  const disk = openDisk(path);
+  const keyFile = keyFileOf(settings);
+  try {
+    let keys = readKeys(keyFile);
+    if (keys === undefined && anySealed(disk)) {
+      throw new OperatorError(`Secrets are encrypted, but their key file ${keyFile} is missing`, {
+        hint: "restore it from a backup, or name it with --encryption-key-file",
+      });
+    }
+    if (keys === undefined && !settings.encryptSecrets) return disk;
+    keys ??= addKey(keyFile, parts.random);
+    const prefix = settings.encryptSecrets ? SECRETS : undefined;
+    return sealDisk(disk, {
+      sealer: new ValueSealer(keys, parts.random, prefix),
+      onRewritten: (count) => {
+        const form = settings.encryptSecrets
+          ? "encrypted with the newest key"
+          : "no longer encrypted";
+        parts.log.info("rewrote Secrets in the datastore", { count, form });
+      },
+    });
+  } catch (error) {
+    disk.close();
+    throw error;
+  }
+}

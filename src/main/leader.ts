@@ -1,0 +1,59 @@
+/**
+ * Controllers and scheduler, in the one server that leads. A SQLite file has but one server (its
+ * data directory is locked), which leads without a Lease and so writes nothing for it; servers that
+ * share a datastore elect one, and the others stand by.
+ */
+import { standForElection } from "#client/elect.ts";
+import { createRecorder } from "#client/events.ts";
+import { startControllers } from "#controllers/all.ts";
+import { Scheduler } from "#scheduler/controller.ts";
+import type { ControlPlane } from "./control.ts";
+import { isShared } from "./datastore.ts";
+import type { Ends } from "./ends.ts";
+import type { ServerSettings } from "./settings.ts";
+
+const LEASE = { namespace: "kube-system", name: "bramble-controllers" };
+
+/** Until the signal aborts. */
+function startLoops(control: ControlPlane, settings: ServerSettings, signal: AbortSignal): void {
+  const { clock, random, log } = control.around;
+  const { client, caches } = control;
+  const shared = { client, caches, clock, random, signal };
+  startControllers({
+    ...shared,
+    log,
+    caCertificate: control.pki.caPem,
+    clusterCidr: settings.clusterCidr,
+    serviceCidr: settings.serviceCidr,
+    nodeGraceMs: settings.nodeGraceSeconds * 1000,
+    signCertificate: (pem, options) => control.pki.signCertificate(pem, options),
+  });
+  const recorder = createRecorder({ client, clock, log, component: "default-scheduler" });
+  void new Scheduler({ ...shared, recorder, log: log.part("scheduler") }).run();
+}
+
+/** Leads as soon as and as long as it may. What it holds is given back by `ends`. */
+export function leadWhenElected(
+  control: ControlPlane,
+  settings: ServerSettings,
+  nodeName: string,
+  ends: Ends,
+): void {
+  const { clock, random, log, signal } = control.around;
+  if (!isShared(settings)) {
+    startLoops(control, settings, signal);
+    return;
+  }
+  const standing = standForElection({
+    ...LEASE,
+    client: control.client,
+    caches: control.caches,
+    clock,
+    random,
+    log: log.part("election"),
+    identity: `${nodeName}_${random.uuid()}`,
+    signal,
+    lead: (term) => startLoops(control, settings, term),
+  });
+  ends.keep(standing, (over) => over);
+}

@@ -1,0 +1,37 @@
+/**
+ * Starts this program anew, in the same process, with options of the JavaScript engine and its
+ * memory that are read at the start only.
+ */
+const OPTIONS: Readonly<Record<string, string>> = {
+  // The engine's last compiler costs more than it gives here. Measured without it on two cores, by
+  // 2,000 and by 15,000 requests of each kind after a start: creates 1.08 and 1.20 times as many a
+  // second, gets 1.20 and 1.15, merge patches 1.33 and 1.06; only filters over 15,000 objects are
+  // slower (0.8). A quarter less computing in all.
+  BUN_JSC_useFTLJIT: "0",
+  // Milliseconds. Memory that is needed again at once is not given back in between: 5 % less
+  // computing for a write.
+  MIMALLOC_PURGE_DELAY: "1000",
+};
+
+/** Set by ourselves: the program was started anew already. */
+const STARTED = "BRAMBLE_LEAN";
+
+/** Does not return where it starts anew. Options that the operator set stay as they are. */
+export function leanly(args: readonly string[]): void {
+  const { env, execPath } = process;
+  if (env[STARTED] !== undefined) {
+    // Programs that are started from here need not know.
+    for (const name of (env[STARTED] ?? "").split(" ")) delete env[name];
+    delete env[STARTED];
+    return;
+  }
+  if (!Bun.isStandaloneExecutable || process.execve === undefined) return;
+  const added = Object.entries(OPTIONS).filter(([name]) => env[name] === undefined);
+  const names = added.map(([name]) => name).join(" ");
+  try {
+    const more = { ...Object.fromEntries(added), [STARTED]: names };
+    process.execve(execPath, [execPath, ...args], { ...env, ...more });
+  } catch {
+    // The file was replaced or taken away meanwhile: this one works on, only not as leanly.
+  }
+}

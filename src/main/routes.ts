@@ -1,0 +1,139 @@
+/** Paths of bramble's own beside the API: joining, and the tunnels of nodes. */
+
+import { admitNode, JoinRefused } from "#agents/join/admit.ts";
+import { CA_PATH, JOIN_PATH, type JoinAnswer } from "#agents/join/join.ts";
+import { TUNNEL_PATH } from "#agents/tunnel/dial.ts";
+import type { TunnelHub } from "#agents/tunnel/hub.ts";
+import type { Api } from "#api/app.ts";
+import type { RequestEnv } from "#api/core.ts";
+import type { Channel } from "#base/channel.ts";
+import type { Clock } from "#base/clock.ts";
+import type { Client } from "#client/client.ts";
+import { TIME_PATH } from "./locator.ts";
+import type { ClusterNet } from "./parts.ts";
+import { PROGRAM_PATH } from "./upgrade/wanted.ts";
+
+export interface RouteParts {
+  api: Api;
+  client: Client;
+  hub: TunnelHub;
+  clock: Clock;
+  caPem: string;
+  cluster: ClusterNet;
+  /** Where `bramble upgrade --cluster` leaves programs for nodes, by architecture. */
+  programsDir: string;
+}
+
+const OWN = "/bramble/v1/";
+const NODE_PREFIX = "system:node:";
+
+function pathOf(url: string): string {
+  const start = url.indexOf("/", url.indexOf("//") + 2);
+  const end = url.indexOf("?", start);
+  return start < 0 ? "/" : url.slice(start, end < 0 ? undefined : end);
+}
+
+const A_NODE = "a node's certificate or token is needed";
+
+const refusal = (status: number, message: string): Response =>
+  Response.json({ message }, { status });
+
+/**
+ * The node that a request's own token or certificate names; the API is asked, so that there is one
+ * way to check.
+ */
+async function callingNode(
+  api: Api,
+  request: Request,
+  { certificateUser, certificateKey }: RequestEnv,
+): Promise<string | undefined> {
+  const answer = await api.fetch(
+    new Request("http://api/apis/authentication.k8s.io/v1/selfsubjectreviews", {
+      method: "POST",
+      headers: {
+        authorization: request.headers.get("authorization") ?? "",
+        "content-type": "application/json",
+      },
+      body: '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}',
+    }),
+    { certificateUser, certificateKey },
+  );
+  if (!answer.ok) return undefined;
+  const review = (await answer.json()) as { status?: { userInfo?: { username?: string } } };
+  const name = review.status?.userInfo?.username ?? "";
+  return name.startsWith(NODE_PREFIX) ? name.slice(NODE_PREFIX.length) : undefined;
+}
+
+/** Frames leave in order, each once the one before was taken. */
+function frameSocket(channel: Channel) {
+  let turn = Promise.resolve();
+  return {
+    send: (frame: Uint8Array) => {
+      turn = turn.then(() => channel.send(frame)).catch(() => channel.abort("the node went away"));
+    },
+    close: () => channel.abort("replaced by a newer tunnel"),
+  };
+}
+
+async function tunnel(parts: RouteParts, request: Request, env: RequestEnv): Promise<Response> {
+  const nodeName = await callingNode(parts.api, request, env);
+  if (nodeName === undefined) return refusal(401, A_NODE);
+  const channel = env.upgrade?.(undefined);
+  if (channel === undefined) return refusal(400, "a WebSocket is needed");
+  const session = parts.hub.accept(nodeName, frameSocket(channel));
+  void (async () => {
+    let reason = "the node closed it";
+    try {
+      for await (const frame of channel.messages) session.receive(frame);
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error);
+    }
+    session.closed(reason);
+    channel.abort(reason);
+  })();
+  return new Response(null, { status: 204 });
+}
+
+async function join(parts: RouteParts, request: Request): Promise<Response> {
+  const header = request.headers.get("authorization") ?? "";
+  const body = (await request.json().catch(() => undefined)) as
+    | { nodeName?: unknown; publicKey?: unknown }
+    | undefined;
+  const { nodeName, publicKey } = body ?? {};
+  if (typeof nodeName !== "string" || typeof publicKey !== "object" || publicKey === null) {
+    return refusal(400, "nodeName and publicKey are needed");
+  }
+  try {
+    const bearer = header.replace(/^Bearer /i, "");
+    await admitNode(parts.client, { bearer, nodeName, publicKey, nowMs: parts.clock.now() });
+  } catch (error) {
+    if (error instanceof JoinRefused) return refusal(error.status, error.message);
+    throw error;
+  }
+  const { clusterCidr, serviceCidr, clusterDns, clusterDomain } = parts.cluster;
+  const nowMs = parts.clock.now();
+  const answer: JoinAnswer = { clusterCidr, serviceCidr, clusterDns, clusterDomain, nowMs };
+  return Response.json(answer);
+}
+
+async function program(parts: RouteParts, request: Request, env: RequestEnv): Promise<Response> {
+  if ((await callingNode(parts.api, request, env)) === undefined) return refusal(401, A_NODE);
+  const arch = pathOf(request.url).slice(PROGRAM_PATH.length);
+  if (!["amd64", "arm64"].includes(arch)) return refusal(404, "no such architecture");
+  const file = Bun.file(`${parts.programsDir}/${arch}`);
+  return (await file.exists()) ? new Response(file) : refusal(404, "no program to hand out");
+}
+
+/** The server's whole fetch: own paths first, the API for all others. */
+export function serveAll(parts: RouteParts) {
+  return async (request: Request, env: RequestEnv): Promise<Response> => {
+    const path = pathOf(request.url);
+    if (!path.startsWith(OWN)) return parts.api.fetch(request, env);
+    if (path === CA_PATH) return new Response(parts.caPem);
+    if (path === TIME_PATH) return Response.json({ nowMs: parts.clock.now() });
+    if (path === JOIN_PATH && request.method === "POST") return join(parts, request);
+    if (path.startsWith(PROGRAM_PATH)) return program(parts, request, env);
+    if (path === TUNNEL_PATH) return tunnel(parts, request, env);
+    return refusal(404, "no such path");
+  };
+}

@@ -1,0 +1,27 @@
+/** Labels and taints of a node as flags give them. */
+import { UsageError } from "#base/errors.ts";
+
+export function parseLabels(pairs: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.indexOf("=");
+      if (at <= 0) throw new UsageError(`--node-labels: "${pair}" must be KEY=VALUE`);
+      return [pair.slice(0, at), pair.slice(at + 1)];
+    }),
+  );
+}
+
+const EFFECTS = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+export function parseTaints(
+  texts: readonly string[],
+): Array<{ key: string; value?: string; effect: string }> {
+  return texts.map((text) => {
+    const match = /^([^=:]+)(?:=([^:]*))?:(\w+)$/.exec(text);
+    const [, key = "", value, effect = ""] = match ?? [];
+    if (match === null || !EFFECTS.includes(effect)) {
+      throw new UsageError(`--node-taints: "${text}" must be KEY[=VALUE]:${EFFECTS.join("|")}`);
+    }
+    return { key, effect, ...(value !== undefined && { value }) };
+  });
+}

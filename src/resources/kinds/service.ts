@@ -1,0 +1,29 @@
+import { serviceColumns } from "#resources/columns/service.ts";
+import { defaultService, dropForType } from "#resources/defaults/service.ts";
+import { defineKind } from "#resources/kind.ts";
+import type { Service } from "#resources/types.gen.ts";
+import { validateService } from "#resources/validate/service.ts";
+
+export const services = defineKind<Service>({
+  group: "",
+  version: "v1",
+  kind: "Service",
+  plural: "services",
+  namespaced: true,
+  schema: "io.k8s.api.core.v1.Service",
+  shortNames: ["svc"],
+  categories: ["all"],
+  subresources: { status: true },
+  nameRule: "label1035",
+  columns: serviceColumns,
+  defaults: defaultService,
+  prepare: (service, old) => {
+    if (!old) service.status = { loadBalancer: {} };
+    else dropForType(service, old);
+  },
+  fields: (service) => ({
+    "spec.clusterIP": service.spec?.clusterIP ?? "",
+    "spec.type": service.spec?.type ?? "",
+  }),
+  validate: validateService,
+});

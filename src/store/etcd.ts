@@ -1,0 +1,396 @@
+/**
+ * The datastore that several servers share: etcd decides and keeps, this server's memory answers
+ * readers. One watch brings every server the same changes in the same order; a read first asks etcd
+ * how far the newest revision is (https://etcd.io/docs/v3.6/learning/api_guarantees/).
+ */
+import { type Clock, repeat } from "#base/clock.ts";
+import { GrpcError } from "#base/grpc.ts";
+import { limits } from "#base/limits.ts";
+import type { Log } from "#base/log.ts";
+import { follow } from "#store/etcd/follow.ts";
+import { EtcdKeys, takePlace } from "#store/etcd/keys.ts";
+import { type EtcdTls, Members } from "#store/etcd/members.ts";
+import {
+  compactRequest,
+  type KeyValue,
+  putAllRequest,
+  rangeAnswer,
+  rangeRequest,
+  revisionRequest,
+  txnAnswer,
+  txnRequest,
+  type WatchAnswer,
+  type WatchEvent,
+} from "#store/etcd/messages.ts";
+import { isOwnKey, PLACE, TICK } from "#store/etcd/place.ts";
+import { Rounds } from "#store/etcd/rounds.ts";
+import { Waits } from "#store/etcd/waits.ts";
+import type { Entry } from "#store/objects.ts";
+import type { StoreLimits } from "#store/sqlite.ts";
+import * as contract from "#store/store.ts";
+import { View } from "#store/view.ts";
+
+type Item = contract.Item;
+
+export interface EtcdStoreOptions {
+  /** `http://HOST:PORT` or `https://HOST:PORT`, at least one. */
+  readonly urls: readonly string[];
+  readonly tls?: EtcdTls;
+  /** What the cluster's keys begin with, as `/bramble/`. */
+  readonly prefix: string;
+  readonly codec: contract.Codec;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits?: Partial<StoreLimits>;
+}
+
+const RANGE = "etcdserverpb.KV/Range";
+const TXN = "etcdserverpb.KV/Txn";
+const COMPACT = "etcdserverpb.KV/Compact";
+const LEFT = "the datastore was moved while this server ran";
+
+/** A write on its way: its event in the watch needs no parsing. */
+interface Own {
+  readonly value: string | undefined;
+  readonly terms: contract.Terms | undefined;
+  /** What the newest event of the key made. */
+  item?: Item;
+}
+
+class EtcdStore implements contract.Store {
+  readonly #options: EtcdStoreOptions;
+  readonly #limits: StoreLimits;
+  readonly #members: Members;
+  readonly #view: View;
+  readonly #waits: Waits;
+  readonly #rounds: Rounds;
+  readonly #ending = new AbortController();
+  /** The last write of each key that is on its way: the next one goes after it. */
+  readonly #tails = new Map<string, Promise<unknown>>();
+  readonly #own = new Map<string, Own>();
+  #writing = 0;
+  /** Added to etcd's revisions; etcd's own revision of the place that says so. */
+  #offset = 0;
+  #placeAt = 0;
+  #left = false;
+  /** Revision of the last tick that this server wrote, and whether one is on its way. */
+  #tickAt = 0;
+  #ticking = false;
+
+  constructor(options: EtcdStoreOptions) {
+    this.#options = options;
+    this.#limits = { ...limits, ...options.limits };
+    this.#members = new Members(options);
+    this.#view = new View(this.#limits, options.log);
+    this.#waits = new Waits(options.clock);
+    this.#rounds = new Rounds(() => this.#catchUp());
+  }
+
+  async open(): Promise<void> {
+    const { prefix, clock, log } = this.#options;
+    const keys = new EtcdKeys(this.#members, prefix);
+    const { offset, at } = await takePlace(keys, log);
+    this.#offset = offset;
+    this.#placeAt = at;
+    await this.#load();
+    this.#assertOpen();
+    follow({
+      members: this.#members,
+      prefix,
+      offset: this.#offset,
+      clock,
+      log,
+      signal: this.#ending.signal,
+      revision: () => this.#view.revision,
+      onAnswer: (answer) => this.#heard(answer),
+      onLost: () => this.#startOver(),
+    });
+    // A member that hangs is left for another one, also when nobody asks for anything. What fails
+    // is told by the members, and followed at the next one.
+    void repeat(clock, limits.etcdLookMs, this.#ending.signal, () =>
+      this.#rounds.join().catch(() => undefined),
+    );
+  }
+
+  revision(): number {
+    return this.#view.revision;
+  }
+
+  async get(key: string): Promise<Item | undefined> {
+    await this.#fresh();
+    return this.#view.get(key)?.item;
+  }
+
+  async list(options: contract.ListOptions): Promise<contract.Page> {
+    this.#assertOpen();
+    if ((options.revision ?? Number.POSITIVE_INFINITY) > this.#view.revision) await this.#fresh();
+    return this.#view.list(options);
+  }
+
+  count(prefix: string): number {
+    return this.#view.count(prefix);
+  }
+
+  async write(write: contract.Write): Promise<Item> {
+    this.#assertOpen();
+    if (this.#writing >= this.#limits.storeQueueMax) {
+      throw new contract.BusyError("too many writes are waiting for etcd");
+    }
+    this.#writing++;
+    const before = this.#tails.get(write.key);
+    const done = (before ?? Promise.resolve()).then(() => this.#send(write));
+    const tail = done.catch(() => undefined);
+    this.#tails.set(write.key, tail);
+    try {
+      return await done;
+    } finally {
+      this.#writing--;
+      if (this.#tails.get(write.key) === tail) this.#tails.delete(write.key);
+    }
+  }
+
+  watch(options: contract.WatchOptions): contract.Watch {
+    this.#assertOpen();
+    return this.#view.watch(options);
+  }
+
+  async compact(revision: number): Promise<void> {
+    this.#assertOpen();
+    this.#view.compact(revision);
+    if (revision <= this.#offset) return;
+    try {
+      await this.#members.call(COMPACT, compactRequest(revision - this.#offset));
+    } catch (error) {
+      // Another server was first.
+      if (!(error instanceof GrpcError && /compacted/.test(error.message))) throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#ending.signal.aborted) return;
+    await Promise.allSettled(this.#tails.values());
+    this.#ending.abort();
+    const reason = new Error("the datastore closed");
+    this.#members.close();
+    this.#waits.close(reason);
+    this.#view.endWatches(reason);
+  }
+
+  #assertOpen(): void {
+    if (this.#ending.signal.aborted) throw new Error("the datastore is closed");
+    if (this.#left) throw new contract.StorageError(LEFT);
+  }
+
+  /** What is no object; of the place it is seen whether it is still as at the start. */
+  #isOwn({ key, modRevision }: KeyValue): boolean {
+    const name = key.slice(this.#options.prefix.length);
+    if (!isOwnKey(name)) return false;
+    if (name === PLACE && modRevision !== this.#placeAt + this.#offset) this.#leave();
+    return true;
+  }
+
+  /** Somebody took the objects away, or is about to: what is here is shown to nobody any more. */
+  #leave(): void {
+    if (this.#left) return;
+    this.#left = true;
+    this.#options.log.error(`${LEFT}: start it again`);
+    const reason = new contract.StorageError(LEFT);
+    this.#view.endWatches(reason);
+    this.#waits.close(reason);
+  }
+
+  /** Resolves when this memory has all that was acknowledged anywhere before the call. */
+  async #fresh(): Promise<void> {
+    this.#assertOpen();
+    await this.#rounds.join();
+  }
+
+  async #catchUp(): Promise<void> {
+    const { bytes } = await this.#members.call(RANGE, revisionRequest(this.#options.prefix));
+    await this.#seen(rangeAnswer(bytes, this.#offset).revision);
+    this.#assertOpen();
+  }
+
+  /** Resolves when all changes up to this revision are visible. */
+  async #seen(revision: number): Promise<void> {
+    if (this.#view.revision >= revision) return;
+    let cancel = (): void => undefined;
+    const arm = (): void => {
+      cancel = this.#options.clock.after(limits.etcdProgressMs, () => {
+        void this.#tick(revision);
+        arm();
+      });
+    };
+    arm();
+    try {
+      await this.#waits.until(revision, limits.etcdMsMax);
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Writes what the watch must bring after all up to this revision, unless that is on its way. */
+  async #tick(revision: number): Promise<void> {
+    if (this.#ticking || this.#tickAt >= revision) return;
+    this.#ticking = true;
+    try {
+      const { prefix } = this.#options;
+      const guard = { key: `${prefix}${PLACE}`, revision: this.#placeAt };
+      const request = putAllRequest([{ key: `${prefix}${TICK}`, value: "" }], guard);
+      const { bytes } = await this.#members.call(TXN, request);
+      const answer = txnAnswer(bytes, this.#offset);
+      if (answer.succeeded) this.#tickAt = answer.revision;
+      else this.#leave();
+    } catch {
+      // Told by the members; who waits asks again.
+    } finally {
+      this.#ticking = false;
+    }
+  }
+
+  async #send(write: contract.Write): Promise<Item> {
+    const { key, value, expect } = write;
+    const now = this.#view.get(key)?.item;
+    // What is known can only have grown: no need to ask.
+    if ((now?.revision ?? 0) > expect) throw new contract.ConflictError(key, now);
+    // Of the time before the cluster came to this etcd: nothing has that revision any more.
+    if (expect > 0 && expect <= this.#offset) {
+      await this.#fresh();
+      throw new contract.ConflictError(key, this.#view.get(key)?.item);
+    }
+    const own: Own = { value, terms: write.terms };
+    this.#own.set(key, own);
+    try {
+      const { prefix } = this.#options;
+      const request = txnRequest({
+        key: `${prefix}${key}`,
+        value,
+        expect: expect === 0 ? 0 : expect - this.#offset,
+        guard: { key: `${prefix}${PLACE}`, revision: this.#placeAt },
+      });
+      const { bytes, again } = await this.#members.call(TXN, request);
+      const answer = txnAnswer(bytes, this.#offset);
+      if (!answer.succeeded && answer.guard !== this.#placeAt) this.#leave();
+      await this.#seen(answer.revision);
+      this.#assertOpen();
+      if (answer.succeeded) return this.#written(key, own, answer.revision);
+      if (again) return this.#afterLostAnswer(write, own, answer.current);
+      throw new contract.ConflictError(key, this.#view.get(key)?.item);
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      throw new contract.StorageError(`etcd refused a write: ${error.message}`, { cause: error });
+    } finally {
+      this.#own.delete(key);
+    }
+  }
+
+  /** An attempt whose answer was lost may have been the one that changed what stands there. */
+  #afterLostAnswer(
+    { key, value, expect }: contract.Write,
+    own: Own,
+    current: KeyValue | undefined,
+  ): Item {
+    if (current?.value !== value) {
+      throw new contract.ConflictError(key, this.#view.get(key)?.item);
+    }
+    // What is created has an identity of its own: nobody else wrote the same.
+    if (current !== undefined && expect === 0) return this.#written(key, own, current.modRevision);
+    throw new contract.StorageError("etcd changed its leader, the write may have been done");
+  }
+
+  /** What the write at this revision made. */
+  #written(key: string, own: Own, revision: number): Item {
+    if (own.item?.revision === revision) return own.item;
+    const change = this.#view.changesAfter(revision - 1, key).find((c) => c.revision === revision);
+    if (change !== undefined) return change.item;
+    throw new contract.StorageError(`written at revision ${revision}, but changes were missed`);
+  }
+
+  #heard({ events }: WatchAnswer): void {
+    const changes: contract.Change[] = [];
+    for (const event of events) {
+      if (this.#isOwn(event.item)) continue;
+      const change = this.#change(event);
+      if (change !== undefined) changes.push(change);
+    }
+    if (this.#left) return;
+    this.#view.reach(events.at(-1)?.item.modRevision ?? 0);
+    this.#view.publish(changes);
+    this.#waits.reached(this.#view.revision);
+  }
+
+  #change({ type, item: found }: WatchEvent): contract.Change | undefined {
+    const key = found.key.slice(this.#options.prefix.length);
+    const entry = this.#view.get(key);
+    const previous = entry?.item;
+    const revision = found.modRevision;
+    if (revision <= this.#view.revision) return undefined;
+    let item: Item;
+    if (type === "put") {
+      item = this.#itemOf(key, found);
+    } else {
+      if (previous === undefined) return undefined;
+      const value = this.#options.codec.stamp(previous.value, revision);
+      item = { ...previous, value, revision };
+    }
+    const change = { type, revision, item, ...(previous && { previous }) };
+    const own = this.#own.get(key);
+    if (own !== undefined) own.item = item;
+    this.#view.apply(change, entry?.id ?? found.createRevision);
+    return change;
+  }
+
+  #itemOf(key: string, { value, modRevision }: KeyValue): Item {
+    const { codec } = this.#options;
+    const text = codec.stamp(value, modRevision);
+    const own = this.#own.get(key);
+    const terms = own?.value === value ? own.terms : undefined;
+    return { key, value: text, revision: modRevision, terms: terms ?? codec.terms(key, text) };
+  }
+
+  /** All that is there, as of one revision. */
+  async #load(): Promise<void> {
+    const { prefix } = this.#options;
+    const entries: Entry[] = [];
+    let revision: number | undefined;
+    let after: string | undefined;
+    for (;;) {
+      const asked = rangeRequest({
+        prefix,
+        limit: limits.etcdPageMax,
+        ...(after !== undefined && { after }),
+        ...(revision !== undefined && { revision: revision - this.#offset }),
+      });
+      const answer = rangeAnswer((await this.#members.call(RANGE, asked)).bytes, this.#offset);
+      revision ??= answer.revision;
+      for (const found of answer.items) {
+        if (this.#isOwn(found)) continue;
+        const item = this.#itemOf(found.key.slice(prefix.length), found);
+        entries.push({ id: found.createRevision, item });
+      }
+      after = answer.items.at(-1)?.key;
+      if (!answer.more || after === undefined) break;
+    }
+    this.#view.load(entries, Math.max(this.#view.revision, revision));
+  }
+
+  /** Changes were missed: readers list again. */
+  async #startOver(): Promise<void> {
+    this.#options.log.warn("etcd compacted what was not seen yet, loading all again");
+    await this.#load();
+    this.#view.endWatches(new contract.GoneError("changes were missed"));
+    this.#waits.reached(this.#view.revision);
+  }
+}
+
+/** @throws OperatorError when an address is none; StorageError when etcd does not answer. */
+export async function openEtcdStore(options: EtcdStoreOptions): Promise<contract.Store> {
+  const store = new EtcdStore(options);
+  try {
+    await store.open();
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  return store;
+}

@@ -1,0 +1,135 @@
+/**
+ * The members of an etcd cluster: one of them is spoken to at a time, the next one as soon as it
+ * fails. What was asked is asked again until its time is over.
+ */
+import { type Clock, sleep } from "#base/clock.ts";
+import { messageOf, OperatorError, TimeoutError } from "#base/errors.ts";
+import { createGrpc, GrpcError, grpcCodes, type TalkingGrpc } from "#base/grpc.ts";
+import type { NetworkEndpoint } from "#base/http2.ts";
+import { limits } from "#base/limits.ts";
+import type { Log } from "#base/log.ts";
+import { StorageError } from "#store/store.ts";
+
+/** PEM texts. */
+export interface EtcdTls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface MembersOptions {
+  /** `http://HOST:PORT` or `https://HOST:PORT`, at least one. */
+  readonly urls: readonly string[];
+  readonly tls?: EtcdTls;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Answer {
+  readonly bytes: Uint8Array;
+  /** An earlier attempt failed, and may have been carried out all the same. */
+  readonly again: boolean;
+}
+
+const BACKOFF_MS_FIRST = 20;
+const BACKOFF_MS_MAX = 500;
+const PORT = 2379;
+
+/** @throws OperatorError naming the address that is none. */
+export function endpointOf(text: string, tls: EtcdTls | undefined): NetworkEndpoint {
+  const url = URL.parse(text);
+  if (url === null || !["http:", "https:"].includes(url.protocol) || url.hostname === "") {
+    const wanted = "expected http://HOST:PORT or https://HOST:PORT";
+    throw new OperatorError(`--datastore: "${text}" is no address of etcd, ${wanted}`);
+  }
+  const hostname = url.hostname.replace(/^\[|\]$/g, "");
+  const port = url.port === "" ? PORT : Number(url.port);
+  return url.protocol === "https:" ? { hostname, port, tls: { ...tls } } : { hostname, port };
+}
+
+/** Another member, or the same one later, may do better. */
+function mayGetBetter(error: unknown): boolean {
+  if (error instanceof TimeoutError) return true;
+  return error instanceof GrpcError && error.code === grpcCodes.unavailable;
+}
+
+export class Members {
+  readonly #options: MembersOptions;
+  readonly #endpoints: readonly NetworkEndpoint[];
+  #at = 0;
+  #current: TalkingGrpc | undefined;
+  #closed = false;
+  /** Failures since a member answered. */
+  #failures = 0;
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+    this.#endpoints = options.urls.map((url) => endpointOf(url, options.tls));
+  }
+
+  /** The member that is spoken to. */
+  current(): TalkingGrpc {
+    const endpoint = this.#endpoints[this.#at % this.#endpoints.length];
+    if (this.#closed || endpoint === undefined) throw new StorageError("the datastore is closed");
+    this.#current ??= createGrpc({
+      endpoint,
+      connectMsMax: limits.etcdConnectMsMax,
+      // Watches of a member that lost its leader end, so that another is asked.
+      metadata: { hasleader: "true" },
+    });
+    return this.#current;
+  }
+
+  /** That one does not serve: the next one is spoken to from now on. */
+  failed(member: TalkingGrpc, error: unknown): void {
+    if (member !== this.#current) return;
+    this.#current = undefined;
+    member.close();
+    if (this.#closed) return;
+    const url = this.#options.urls[this.#at % this.#endpoints.length];
+    this.#at++;
+    this.#failures++;
+    // While none serves, it is said ever more rarely.
+    if ((this.#failures & (this.#failures - 1)) !== 0) return;
+    const { log } = this.#options;
+    log.warn("etcd member does not serve", { url, error: messageOf(error) });
+  }
+
+  /** That one does serve. */
+  served(): void {
+    if (this.#failures > 1) this.#options.log.info("etcd serves again");
+    this.#failures = 0;
+  }
+
+  /**
+   * @throws StorageError when no member answers in time, GrpcError for what etcd itself refuses.
+   */
+  async call(method: string, message: Uint8Array): Promise<Answer> {
+    const { clock } = this.#options;
+    const end = clock.monotonic() + limits.etcdMsMax;
+    let pause = BACKOFF_MS_FIRST;
+    for (let attempt = 0; ; attempt++) {
+      const member = this.current();
+      try {
+        const timeoutMs = limits.etcdAttemptMsMax;
+        const bytes = await member.unary(method, message, { timeoutMs });
+        this.served();
+        return { bytes, again: attempt > 0 };
+      } catch (error) {
+        if (!mayGetBetter(error)) throw error;
+        this.failed(member, error);
+        if (this.#closed || clock.monotonic() + pause > end) {
+          throw new StorageError(`etcd does not answer: ${messageOf(error)}`, { cause: error });
+        }
+        await sleep(clock, pause);
+        pause = Math.min(pause * 2, BACKOFF_MS_MAX);
+      }
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#current?.close();
+    this.#current = undefined;
+  }
+}

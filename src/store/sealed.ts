@@ -1,0 +1,123 @@
+/**
+ * A disk that holds the values of some keys sealed: readers in memory see them plain, the file
+ * never does. What stands there in another form is rewritten when the store is opened.
+ */
+import { messageOf, OperatorError } from "#base/errors.ts";
+import type { Disk, Row, StoredRow } from "#store/disk.ts";
+
+/** Turns a value into what may stand in the file, and back. */
+export interface Sealer {
+  /** Whether the values of this key are sealed when they are written. */
+  covers(key: string): boolean;
+  seal(key: string, value: string): string;
+  /** Whether this is what `seal` would make now: the newest key. */
+  isCurrent(stored: string): boolean;
+  /** Of any sealed text. @throws Error where the key is not known, or does not fit. */
+  open(key: string, stored: string): string;
+  isSealed(stored: string): boolean;
+}
+
+class SealedDisk implements Disk {
+  readonly #inner: Disk;
+  readonly #sealer: Sealer;
+
+  constructor(inner: Disk, sealer: Sealer) {
+    this.#inner = inner;
+    this.#sealer = sealer;
+  }
+
+  get ceiling(): number {
+    return this.#inner.ceiling;
+  }
+
+  get damaged(): boolean {
+    return this.#inner.damaged;
+  }
+
+  *load(): Generator<StoredRow> {
+    for (const row of this.#inner.load()) yield { ...row, value: openRow(this.#sealer, row) };
+  }
+
+  commit(rows: Iterable<Row>, ceiling: number): void {
+    this.#inner.commit(this.#sealed(rows), ceiling);
+  }
+
+  *#sealed(rows: Iterable<Row>): Generator<Row> {
+    const sealer = this.#sealer;
+    for (const row of rows) {
+      const { item } = row;
+      if (item === undefined || !sealer.covers(item.key)) yield row;
+      else yield { id: row.id, item: { ...item, value: sealer.seal(item.key, item.value) } };
+    }
+  }
+
+  sync(): Promise<void> {
+    return this.#inner.sync();
+  }
+  mend(): void {
+    this.#inner.mend();
+  }
+  scrub(): void {
+    this.#inner.scrub();
+  }
+  wantsTidy(): boolean {
+    return this.#inner.wantsTidy();
+  }
+  copyLog(): Promise<void> {
+    return this.#inner.copyLog();
+  }
+  endLog(): Promise<void> {
+    return this.#inner.endLog();
+  }
+  close(): void {
+    this.#inner.close();
+  }
+}
+
+/** The plain value of a row as it stands in the file. @throws OperatorError */
+function openRow(sealer: Sealer, { key, value }: StoredRow): string {
+  if (!sealer.isSealed(value)) return value;
+  try {
+    return sealer.open(key, value);
+  } catch (error) {
+    throw new OperatorError(`cannot decrypt ${key} of the datastore: ${messageOf(error)}`, {
+      hint: "give the key file that it was encrypted with by --encryption-key-file",
+      cause: error,
+    });
+  }
+}
+
+/** How many values stand in the file in another form than they would be written in now. */
+function rewrite(inner: Disk, sealer: Sealer): number {
+  const rows: Row[] = [];
+  for (const row of inner.load()) {
+    const covered = sealer.covers(row.key);
+    const good = covered ? sealer.isCurrent(row.value) : !sealer.isSealed(row.value);
+    if (good) continue;
+    const plain = openRow(sealer, row);
+    const value = covered ? sealer.seal(row.key, plain) : plain;
+    const { id, key, revision } = row;
+    rows.push({ id, item: { key, revision, value, terms: { labels: {}, fields: {} } } });
+  }
+  if (rows.length === 0) return 0;
+  inner.commit(rows, inner.ceiling);
+  // The old form would stay in pages that nobody uses any more.
+  inner.scrub();
+  return rows.length;
+}
+
+export interface SealedOptions {
+  readonly sealer: Sealer;
+  /** Told once where values were rewritten. */
+  readonly onRewritten: (count: number) => void;
+}
+
+/**
+ * The disk is still the caller's to close where this throws.
+ * @throws OperatorError where a key is missing or wrong; nothing was changed then.
+ */
+export function sealDisk(inner: Disk, { sealer, onRewritten }: SealedOptions): Disk {
+  const count = rewrite(inner, sealer);
+  if (count > 0) onRewritten(count);
+  return new SealedDisk(inner, sealer);
+}

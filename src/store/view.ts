@@ -1,0 +1,119 @@
+/**
+ * What readers of a datastore see, in memory: objects, the newest changes, who watches, and the
+ * revision that all of it is at. Both datastores answer from it; how changes come about is theirs.
+ */
+import type { Log } from "#base/log.ts";
+import { Fanout } from "#store/fanout.ts";
+import { History } from "#store/history.ts";
+import { type Entry, Objects } from "#store/objects.ts";
+import { page } from "#store/page.ts";
+import {
+  type Change,
+  FutureRevisionError,
+  GoneError,
+  type ListOptions,
+  type Page,
+  type Watch,
+  type WatchOptions,
+} from "#store/store.ts";
+
+export interface ViewLimits {
+  readonly watchHistoryEventsMax: number;
+  readonly watchHistoryBytesMax: number;
+}
+
+export class View {
+  readonly #limits: ViewLimits;
+  readonly #fanout: Fanout;
+  #objects = new Objects();
+  #history: History;
+  #revision: number;
+
+  constructor(limits: ViewLimits, log: Log) {
+    this.#limits = limits;
+    this.#fanout = new Fanout(log);
+    this.#revision = 0;
+    this.#history = this.#emptyHistory();
+  }
+
+  get revision(): number {
+    return this.#revision;
+  }
+
+  /** Begins anew with this state; nothing is known of what was before. */
+  load(entries: Iterable<Entry>, revision: number): void {
+    this.#objects = new Objects();
+    this.#objects.load(entries);
+    this.#revision = revision;
+    this.#history = this.#emptyHistory();
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#objects.get(key);
+  }
+
+  count(prefix: string): number {
+    const range = this.#objects.range(prefix);
+    return range.end - range.start;
+  }
+
+  /** @throws GoneError for a revision that is not known any more, or not yet. */
+  list(options: ListOptions): Page {
+    const revision = options.revision ?? this.#revision;
+    this.#assertKnown(revision);
+    return page(options, revision, this.#objects, this.#history);
+  }
+
+  /** @throws as `list`. */
+  watch(options: WatchOptions): Watch {
+    this.#assertKnown(options.after);
+    const backlog = this.#history.after(options.after, options.prefix);
+    return this.#fanout.add(options, this.#revision, backlog);
+  }
+
+  /** @throws FutureRevisionError. */
+  compact(revision: number): void {
+    if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
+    this.#history.compact(revision);
+  }
+
+  /** One more change; `id` is its row's. Readers see it, watchers are told by `publish`. */
+  apply(change: Change, id: number): void {
+    if (change.type === "put") this.#objects.put(id, change.item);
+    else this.#objects.delete(change.item.key);
+    this.#history.push(change);
+  }
+
+  /** All changes up to this revision were applied. */
+  reach(revision: number): void {
+    if (revision > this.#revision) this.#revision = revision;
+  }
+
+  publish(changes: readonly Change[]): void {
+    this.#fanout.publish(changes);
+  }
+
+  /** The changes of keys with this prefix after a revision, oldest first. */
+  changesAfter(revision: number, prefix: string): Change[] {
+    return this.#history.after(revision, prefix);
+  }
+
+  /** Ends all watches; new ones may begin. */
+  endWatches(reason: Error): void {
+    this.#fanout.close(reason);
+  }
+
+  #emptyHistory(): History {
+    const { watchHistoryEventsMax: eventsMax, watchHistoryBytesMax: bytesMax } = this.#limits;
+    return new History(this.#revision, { eventsMax, bytesMax });
+  }
+
+  #assertKnown(revision: number): void {
+    if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
+    if (revision < this.#history.floor) {
+      throw new GoneError(
+        `revision ${revision} is too old, the history begins at ${this.#history.floor}`,
+      );
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** 10 pods are replaced while requests come, each over a connection of its own. */
+import { readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Row } from "#test/bench/network/rows.ts";
+import { webManifest } from "#test/e2e/web.ts";
+import { type Instance, startInstance } from "#test/support/instance.ts";
+import { type Failure, startLoad } from "#test/support/load.ts";
+
+const PER_SECOND = 500;
+const REQUESTS = 30_000;
+/** Lines told; the rest is more of the same. */
+const TOLD = 5;
+
+const INGRESS = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  defaultBackend: {service: {name: web, port: {number: 80}}}
+`;
+
+/** How often each reason was given. */
+function countsOf(failures: readonly Failure[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { why } of failures) counts.set(why, (counts.get(why) ?? 0) + 1);
+  return counts;
+}
+
+/** One update after the other until there were enough requests. */
+async function updatedUnderLoad(
+  cluster: Instance,
+  { way, url, requests }: { way: string; url: string; requests: number },
+): Promise<Row> {
+  const load = startLoad(url, PER_SECOND);
+  let updates = 0;
+  while (load.sent < requests - 10 * PER_SECOND) {
+    const image = `web=bramble.local/web:${2 - (updates % 2)}`;
+    await cluster.must("set", "image", "deployment/web", image);
+    await cluster.must("rollout", "status", "deployment/web", "--timeout=90s");
+    updates++;
+  }
+  while (load.sent < requests) await Bun.sleep(50);
+  const { sent, failures, answers } = await load.stop();
+  for (const [why, count] of countsOf(failures)) console.error(`${way}: ${count} x ${why}`);
+  return {
+    what: `requests lost in ${updates} rolling updates of 10 pods at ${PER_SECOND}/s, ${way}`,
+    measured: `${failures.length} of ${sent.toLocaleString("en")}, ${answers.size} pods answered`,
+    floor: `0 of ${REQUESTS.toLocaleString("en")}`,
+    yardstick: "",
+    met: failures.length === 0 && sent >= requests,
+  };
+}
+
+export async function rollingRows(requests = REQUESTS, more: string[] = []): Promise<Row[]> {
+  const log = join(tmpdir(), `bramble-benchroll-${process.pid}.log`);
+  const flags = ["--access-log", log, ...more];
+  const cluster = await startInstance({ name: "benchroll", images: ["1", "2"], flags });
+  try {
+    await cluster.apply(webManifest({ replicas: 10 }));
+    await cluster.apply(INGRESS);
+    await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
+    const ip = await cluster.must("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+    const ingress = `http://127.0.0.1:${cluster.ingressPorts[0]}/`;
+    const rows = [
+      await updatedUnderLoad(cluster, { way: "Service", url: `http://${ip}/`, requests }),
+      await updatedUnderLoad(cluster, { way: "Ingress", url: ingress, requests }),
+    ];
+    // The client saw a loss, or the Ingress knows why.
+    const problems = readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes('"problem"'));
+    for (const line of problems.slice(0, TOLD)) console.error(line);
+    return rows;
+  } finally {
+    await cluster.close();
+    rmSync(log, { force: true });
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * The figures of one node beside plain nerdctl in the same run. A node agent without a control
+ * plane is measured apart: it joins a server that runs no agent.
+ *
+ *   bun run bench:node [--rounds 3] [--idle-seconds 60] [--only agent,pods]
+ */
+import { writeFileSync } from "node:fs";
+import { loadavg } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { startAgent } from "#test/bench/agent.ts";
+import { endAll, interrupted, whenOver } from "#test/bench/ends.ts";
+import { type Figure, figuresTable } from "#test/bench/figures.ts";
+import { loadImage } from "#test/bench/image.ts";
+import { measureAgent, type NodeCost } from "#test/bench/nodecost.ts";
+import { type Pods, podLoad, reserveNetwork } from "#test/bench/podload.ts";
+import { buildBramble, must } from "#test/bench/programs.ts";
+import { startServer } from "#test/bench/server.ts";
+import { type PrivateContainerd, startContainerd } from "#test/support/containerd.ts";
+
+const { values: flags } = parseArgs({
+  options: {
+    rounds: { type: "string", default: "3" },
+    only: { type: "string", default: "agent,pods" },
+    "idle-seconds": { type: "string", default: "60" },
+  },
+});
+
+interface Measured {
+  pods?: Pods;
+  cost?: NodeCost;
+}
+
+const wants = (part: string): boolean => flags.only.split(",").includes(part);
+
+function figuresOf({ pods, cost }: Measured): Figure[] {
+  const rate = { unit: "pods/s", more: true };
+  return [
+    {
+      what: "create to Ready over nerdctl run -d",
+      value: pods?.ratio,
+      unit: "x",
+      floor: 1,
+      aim: 0.7,
+    },
+    { what: "30 bare pods at once", value: pods?.burstPerSecond, floor: 10, aim: 13, ...rate },
+    {
+      what: "30 bare pods over the same by hand",
+      value: pods?.byHandRatio,
+      unit: "x",
+      floor: 0.74,
+      aim: 0.96,
+      more: true,
+    },
+    { what: "Deployment of 30", value: pods?.deploymentPerSecond, floor: 9, aim: 12, ...rate },
+    { what: "agent's CPU, 110 idle pods", value: cost?.cpuPercent, unit: "%", floor: 2, aim: 0.5 },
+    { what: "agent's CPU, 100 pods asked", value: cost?.probesCpuPercent, unit: "%", floor: 5 },
+    { what: "agent's PSS, 30 pods", value: cost?.agentPssMb, unit: "MB", floor: 80, aim: 50 },
+    { what: "memory of a pod, 30 pods", value: cost?.podPssMb, unit: "MB", floor: 7, aim: 5 },
+    {
+      what: "dead container to restarted",
+      value: cost?.restartMs,
+      unit: "ms",
+      floor: 1e3,
+      aim: 300,
+    },
+  ];
+}
+
+async function measureApart(binary: string, containerd: PrivateContainerd): Promise<NodeCost> {
+  console.error("… an agent without a control plane");
+  const server = await startServer({ binary });
+  const agent = await startAgent({ binary, containerd, server });
+  await loadImage(containerd.address, containerd.namespace);
+  const idleSeconds = Number(flags["idle-seconds"]);
+  const cost = await measureAgent({ server, agentPid: agent.pid, containerd, idleSeconds });
+  await agent.end();
+  await server.end();
+  return cost;
+}
+
+async function measureStarts(binary: string, containerd: PrivateContainerd): Promise<Pods> {
+  console.error("… pods, one at a time and many at once");
+  const server = await startServer({ binary, containerd });
+  await loadImage(containerd.address, containerd.namespace);
+  const pods = await podLoad(server, containerd, Number(flags.rounds));
+  await server.end();
+  return pods;
+}
+
+async function measure(): Promise<Measured> {
+  const binary = await buildBramble();
+  await reserveNetwork();
+  const containerd = await startContainerd("bench");
+  whenOver(() => containerd.close());
+  const measured: Measured = {};
+  if (wants("agent")) measured.cost = await measureApart(binary, containerd);
+  if (wants("pods")) measured.pods = await measureStarts(binary, containerd);
+  return measured;
+}
+
+try {
+  if (process.getuid?.() !== 0) throw new Error("measuring pods needs root");
+  const measured = await Promise.race([measure(), interrupted]);
+  const figures = figuresOf(measured);
+  console.log(JSON.stringify(measured));
+  console.log(`\n${figuresTable(figures)}`);
+  const commit = (await must(["git", "rev-parse", "--short=12", "HEAD"])).trim();
+  const last = { commit, date: new Date().toISOString(), load: loadavg()[0], figures, measured };
+  writeFileSync(join(import.meta.dir, "last-node.json"), `${JSON.stringify(last, null, 2)}\n`);
+} catch (error) {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+} finally {
+  await endAll();
+}
+process.exit();

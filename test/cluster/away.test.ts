@@ -1,0 +1,140 @@
+/**
+ * A node far from its server: it follows the server's new address; without a server it keeps pods,
+ * Services and DNS going, also over a power cut of its own, and changes nothing that it need not.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { until } from "#test/support/lab.ts";
+
+const MOVED_MS_MAX = 15_000;
+const NEW_ADDRESS = "192.168.77.77";
+const SECRET = "a-secret-greeting";
+let cluster: LabCluster;
+let dir: string;
+let serviceIp = "";
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), "bramble-away-"));
+  const image = join(dir, "web.tar");
+  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
+  expect(made.exitCode).toBe(0);
+  cluster = await startCluster({ nodes: 2, dir, images: [image] });
+  await cluster.startServer();
+  await cluster.startAgent("n2");
+  await cluster.readyNodes(2, 15_000);
+  await cluster.kubectl("create", "-f", join(import.meta.dir, "away.yaml"));
+  serviceIp =
+    (await cluster.kubectl("get", "svc", "away", "-o", "jsonpath={.spec.clusterIP}")) ?? "";
+}, 60_000);
+
+afterAll(async () => {
+  await cluster?.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const onN2 = (...argv: string[]) => cluster.lab.must("n2", ...argv);
+const ask = () => cluster.lab.exec("n2", "curl", "-fsS", "--max-time", "2", `http://${serviceIp}/`);
+const containersOnN2 = async (): Promise<string[]> => {
+  const text = await onN2("nerdctl", "-n", "bramble", "ps", "-q", "--no-trunc");
+  return text.split("\n").filter((line) => line !== "");
+};
+
+/** What n2's DNS answers for the Service, asked as a program on the node asks. */
+async function resolved(): Promise<string> {
+  const code = `const d = require("node:dns/promises"); const r = new d.Resolver();
+    r.setServers(["10.43.0.10"]);
+    r.resolve4("away.default.svc.cluster.local").then((a) => console.log(a.join()),
+      (e) => console.log(e.code));`;
+  return (await onN2(process.execPath, "-e", code)).trim();
+}
+
+async function served(limitMs: number): Promise<void> {
+  await until("n2 serves the page", limitMs, async () => {
+    const { stdout } = await ask();
+    return stdout.startsWith(SECRET);
+  });
+}
+
+async function podOnN2(): Promise<{ name: string; restarts: number; ready: boolean }> {
+  const field = "--field-selector=spec.nodeName=n2";
+  const text = await cluster.kubectl("get", "pods", field, "-l", "app=away", "-o", "json");
+  const [pod] = (JSON.parse(text) as { items: PodJson[] }).items;
+  const [status] = pod?.status.containerStatuses ?? [];
+  return {
+    name: pod?.metadata.name ?? "",
+    restarts: status?.restartCount ?? -1,
+    ready: status?.ready ?? false,
+  };
+}
+
+interface PodJson {
+  metadata: { name: string };
+  status: { containerStatuses?: Array<{ restartCount: number; ready: boolean }> };
+}
+
+test("pods with Secrets and ConfigMaps run on the node", async () => {
+  await served(20_000);
+  expect(await resolved()).toBe(serviceIp);
+}, 30_000);
+
+test("agents follow the server to its new address within 15 s, without a restart", async () => {
+  await cluster.lab.renumber("n1", NEW_ADDRESS);
+  cluster.serverAt(NEW_ADDRESS);
+  const started = performance.now();
+  await until("n2's tunnel is open again", MOVED_MS_MAX, async () => {
+    const { name } = await podOnN2().catch(() => ({ name: "" }));
+    if (name === "") return false;
+    const said = await cluster.kubectl("exec", name, "--", "cat", "/page/note").catch(() => "");
+    return said === "kept";
+  });
+  console.log(`followed ${Math.round(performance.now() - started)} ms after the renumbering`);
+  const ip = "jsonpath={.subsets[0].addresses[0].ip}";
+  expect(await cluster.kubectl("get", "endpoints", "kubernetes", "-o", ip)).toBe(NEW_ADDRESS);
+}, 30_000);
+
+test("without a server pods, Services and DNS go on, and what crashes is restarted", async () => {
+  const before = await containersOnN2();
+  expect(before).toHaveLength(1);
+  await until("what n2 keeps is on its disk", 15_000, async () => {
+    const fresh = ["find", "/var/lib/bramble/node/kept", "-newermt", "-3 seconds"];
+    return (await onN2(...fresh)) === "";
+  });
+  await cluster.lab.cut("n1");
+  expect((await ask()).stdout).toStartWith(SECRET);
+  expect(await resolved()).toBe(serviceIp);
+  await onN2("nerdctl", "-n", "bramble", "kill", "-s", "KILL", ...before);
+  await until("the container is started again", 20_000, async () => {
+    const now = await containersOnN2();
+    return now.length === 1 && now[0] !== before[0];
+  });
+  await served(5_000);
+}, 60_000);
+
+test("it boots its pods again after a power cut of its own, from a sealed memory", async () => {
+  await cluster.lab.cut("n2");
+  await cluster.lab.boot("n2");
+  const started = performance.now();
+  await cluster.startAgent("n2");
+  await served(20_000);
+  console.log(`served ${Math.round(performance.now() - started)} ms after the boot`);
+  expect(await resolved()).toBe(serviceIp);
+  const found = await cluster.lab.exec("n2", "grep", "-rl", SECRET, "/var/lib/bramble/node");
+  expect(found).toMatchObject({ exitCode: 1, stdout: "" });
+}, 60_000);
+
+test("when the server is back nothing is restarted that did not change", async () => {
+  const before = await containersOnN2();
+  await cluster.lab.boot("n1");
+  await cluster.lab.renumber("n1", NEW_ADDRESS);
+  await cluster.startServer();
+  await cluster.readyNodes(2, 30_000);
+  await until("the API shows the pod as it is", 20_000, async () => {
+    const { ready, restarts } = await podOnN2();
+    return ready && restarts === 2;
+  });
+  expect(await containersOnN2()).toEqual(before);
+  await served(5_000);
+}, 60_000);

@@ -1,0 +1,224 @@
+/**
+ * Ways into a cluster and what stands in them: tokens, pairing codes, taken names, wrong clocks.
+ * Each refusal is one line that says what to do.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { addressOf, BRAMBLE, type Result, until } from "#test/support/lab.ts";
+
+const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+  .map((lib) => `${lib}/faketime/libfaketimeMT.so.1`)
+  .find((path) => existsSync(path));
+const SERVER = `https://${addressOf("n1")}:6443`;
+const REFUSED_MS_MAX = 20_000;
+let cluster: LabCluster;
+let dir: string;
+const children: Subprocess[] = [];
+
+beforeAll(async () => {
+  expect(FAKE_TIME, "libfaketime is there").toBeDefined();
+  dir = mkdtempSync(join(tmpdir(), "bramble-joining-"));
+  cluster = await startCluster({ nodes: 3, dir });
+  await cluster.startServer();
+}, 60_000);
+
+afterAll(async () => {
+  for (const child of children) child.kill();
+  await Promise.all(children.map((child) => child.exited));
+  await cluster?.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const bramble = (node: string, ...argv: string[]): Promise<Result> =>
+  cluster.lab.exec(node, BRAMBLE, ...argv);
+
+async function token(...flags: string[]): Promise<string> {
+  const made = await bramble("n1", "token", "create", ...flags);
+  expect(made).toMatchObject({ exitCode: 0 });
+  return made.stdout.trim();
+}
+
+const faked = (time: string): string[] => [
+  "env",
+  `LD_PRELOAD=${FAKE_TIME}`,
+  "FAKETIME_DONT_FAKE_MONOTONIC=1",
+  `FAKETIME=@${time}`,
+];
+
+let starts = 0;
+/** Starts an agent; answers the process and what its log says so far. */
+function agent(node: string, argv: readonly string[], before: readonly string[] = []) {
+  const path = join(dir, `agent-${starts++}.log`);
+  const child = cluster.lab.spawn(node, path, ...before, BRAMBLE, "agent", ...argv);
+  children.push(child);
+  const log = (): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
+  const says = (what: string): Promise<unknown> =>
+    until(`n3 says "${what}"; it said ${log()}`, REFUSED_MS_MAX, async () => log().includes(what));
+  const end = async (): Promise<void> => {
+    child.kill();
+    await child.exited;
+    await until(`${node}'s agent has ended`, REFUSED_MS_MAX, async () => {
+      const running = await cluster.lab.exec(node, "pgrep", "-f", `^${BRAMBLE} agent`);
+      return running.exitCode === 1;
+    });
+  };
+  return { child, log, says, end };
+}
+
+/** Ends by itself with status 1 and one line that has these words. */
+async function refused(node: string, argv: readonly string[], words: string): Promise<void> {
+  const { child, log } = agent(node, argv);
+  expect(await child.exited).toBe(1);
+  const errors = log()
+    .split("\n")
+    .filter((line) => line.startsWith("bramble: "));
+  expect(errors).toEqual([expect.stringContaining(words)]);
+}
+
+async function ready(node: string, limitMs: number): Promise<void> {
+  const path = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+  await until(`${node} is Ready`, limitMs, async () => {
+    const argv = ["get", "node", node, "--ignore-not-found", "-o", path];
+    return (await cluster.kubectl(...argv).catch(() => "")) === "True";
+  });
+}
+
+test("tokens have an end, uses and a description, are listed and revoked", async () => {
+  const made = await token("--ttl", "1h", "--uses", "2", "--description", "for the attic");
+  const [, , id = ""] = made.split(".");
+  const list = (await bramble("n1", "token", "list")).stdout;
+  expect(list).toMatch(new RegExp(`^${id} +20\\S+Z +2 +for the attic$`, "m"));
+  expect((await bramble("n1", "token", "delete", id)).exitCode).toBe(0);
+  expect((await bramble("n1", "token", "list")).stdout).not.toContain(id);
+  await refused("n3", ["--token", made], "does not know the token");
+  await refused("n3", ["--token", "nonsense"], "not a bramble token");
+}, 30_000);
+
+test("a wrong, an expired or a used-up token and another CA are refused in one line", async () => {
+  const good = await token();
+  const [head = "", ca = "", id = "", secret = ""] = good.split(".");
+  const twisted = `${secret.slice(1)}${secret[0] === "a" ? "b" : "a"}`;
+  await refused("n3", ["--token", [head, ca, id, twisted].join(".")], "does not know the token");
+  const foreign = [head, "0".repeat(64), id, secret].join(".");
+  await refused("n3", ["--token", foreign, "--server", SERVER], "its CA differs");
+  const short = await token("--ttl", "1s");
+  await Bun.sleep(1_100);
+  await refused("n3", ["--token", short], "expired");
+}, 30_000);
+
+test("a device that waits is seen, and taken in by its code alone", async () => {
+  const labels = ["--node-labels", "place=attic", "--node-taints", "slow=yes:PreferNoSchedule"];
+  const waiting = agent("n2", labels);
+  await waiting.says("--code ");
+  const code = /--code (\S+)/.exec(waiting.log())?.[1] ?? "";
+  const seen = await bramble("n1", "discover", "--timeout", "2");
+  expect(seen.stdout).toMatch(/^n1 +server +192\.168\.77\.11:6443/m);
+  expect(seen.stdout).toMatch(/^n2 +device +192\.168\.77\.12:\d+/m);
+  const wrong = await bramble("n1", "adopt", "n2", "--code", "bbb-bbb");
+  expect(wrong).toMatchObject({ exitCode: 1, stdout: "" });
+  expect(wrong.stderr).toStartWith("bramble: the device shows another code\n");
+  expect(await bramble("n1", "adopt", "n2", "--code", code)).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining("n2 joined\n"),
+  });
+  await ready("n2", 10_000);
+  const node = JSON.parse(await cluster.kubectl("get", "node", "n2", "-o", "json")) as {
+    metadata: { labels: Record<string, string> };
+    spec: { taints?: Array<{ key: string }> };
+  };
+  expect(node.metadata.labels["place"]).toBe("attic");
+  expect(node.spec.taints?.map(({ key }) => key)).toContain("slow");
+  const again = await bramble("n1", "adopt", "n2", "--code", code);
+  expect(again.stderr).toContain("belongs to a device that joined before");
+}, 60_000);
+
+test("a node has a certificate of its own, asked for by CSR, for programs on it", async () => {
+  const config = "/var/lib/bramble/node/kubeconfig";
+  const asked = await until("n2's certificate is good", 20_000, async () => {
+    const answer = await bramble("n2", "get", "node", "n2", "--kubeconfig", config, "-o", "name");
+    return answer.exitCode === 0 && answer.stdout;
+  });
+  expect(asked).toBe("node/n2\n");
+  const path = "/var/lib/bramble/node/node.crt";
+  const subject = await cluster.lab.must(
+    "n2",
+    "openssl",
+    "x509",
+    "-noout",
+    "-subject",
+    "-in",
+    path,
+  );
+  expect(subject).toContain("system:node:n2");
+  // It speaks for this node only.
+  const other = await bramble("n2", "get", "secrets", "-A", "--kubeconfig", config);
+  expect(other.stderr).toContain("forbidden");
+}, 30_000);
+
+/** What the cluster sees of a node's clock: when it says that it last showed itself. */
+async function renewedMs(node: string): Promise<number> {
+  const path = "jsonpath={.spec.renewTime}";
+  return Date.parse(
+    await cluster.kubectl("get", "lease", "-n", "kube-node-lease", node, "-o", path),
+  );
+}
+
+test("clocks of 1970, or of years ahead, are no hindrance to joining or coming back", async () => {
+  const good = await token("--uses", "1");
+  // The first joins, the others come back with what is on their disk.
+  for (const time of ["2060-01-01 00:00:00", "1970-01-02 00:00:00", "2071-01-01 00:00:00"]) {
+    const beforeMs = Date.now();
+    const wrong = agent("n3", ["--token", good], faked(time));
+    await until(`n3 shows itself with a clock of ${time}; it said ${wrong.log()}`, 15_000, () =>
+      renewedMs("n3").then(
+        (ms) => ms > beforeMs,
+        () => false,
+      ),
+    );
+    await ready("n3", 15_000);
+    expect(Math.abs((await renewedMs("n3")) - Date.now())).toBeLessThan(30_000);
+    await wrong.end();
+  }
+  // Its use is spent, and it needs none to come back with its key.
+  await cluster.lab.must("n3", "rm", "-r", "/var/lib/bramble/node");
+  await refused("n3", ["--token", good, "--node-name", "n4"], "used up");
+}, 60_000);
+
+test("a device made anew with an old name waits until it is told that it may", async () => {
+  // Where multicast is blocked, a list of servers does; the first of these is not there.
+  const list = `https://192.168.77.200:6443,${SERVER}`;
+  const named = ["--server", list, "--disable", "discovery"];
+  const device = agent("n3", ["--token", await token(), ...named]);
+  await device.says("the name n3 belongs to another device");
+  expect(await bramble("n1", "node", "remove", "n3")).toMatchObject({ exitCode: 0 });
+  await device.says("joined");
+  await ready("n3", 15_000);
+  expect(await bramble("n1", "node", "remove", "n3")).toMatchObject({ exitCode: 0 });
+  await device.says("the cluster does not know the node n3");
+  await device.end();
+  await cluster.lab.must("n3", "rm", "/var/lib/bramble/node/cluster.json");
+  agent("n3", ["--token", await token()]);
+  await ready("n3", 15_000);
+}, 60_000);
+
+test("a server that boots in 1970 goes on from its last good moment", async () => {
+  await cluster.kubectl("create", "configmap", "before");
+  await cluster.stop("n1");
+  await cluster.startServer({ before: faked("1970-01-02 00:00:00") });
+  await cluster.kubectl("create", "configmap", "after");
+  const times = await cluster.kubectl(
+    ...["get", "configmap", "before", "after"],
+    ...["-o", "jsonpath={.items[*].metadata.creationTimestamp}"],
+  );
+  const [before = 0, after = 0] = times.split(" ").map((time) => Date.parse(time));
+  expect(after).toBeGreaterThanOrEqual(before);
+  expect(after - before).toBeLessThan(60_000);
+  // Nodes take its time, and a join works.
+  await cluster.readyNodes(3, 20_000);
+  const [log = ""] = readdirSync(dir).filter((name) => name.startsWith("n1"));
+  expect(readFileSync(join(dir, log), "utf8")).toContain("the machine's clock is behind");
+}, 60_000);

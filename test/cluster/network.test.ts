@@ -1,0 +1,124 @@
+/** What happens on a LAN of nodes: packets in VXLAN, a cut cable, a policy. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { until } from "#test/support/lab.ts";
+
+const DENY = `
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: deny}
+spec: {podSelector: {}, policyTypes: [Ingress]}
+`;
+
+/** Sends a datagram that no one may cut up; a closed port says by its refusal that it came. */
+const SEND_WHOLE = [
+  "socket(my $s, PF_INET, SOCK_DGRAM, 17) or die; setsockopt($s, 0, 10, pack('i', 2)) or die;",
+  "connect($s, sockaddr_in(9, inet_aton($ARGV[0]))) or die;",
+  "send($s, 'x' x $ARGV[1], 0) or do { print $!{EMSGSIZE} ? 'too long' : $!; exit };",
+  "select(undef, undef, undef, 0.5);",
+  "print send($s, 'x', 0) ? 'lost' : $!{ECONNREFUSED} ? 'arrived' : $!;",
+].join(" ");
+
+let cluster: LabCluster;
+let dir: string;
+
+interface Placed {
+  node: string;
+  ip: string;
+}
+let pods: Placed[];
+
+const on = (node: string): Placed => {
+  const found = pods.find((pod) => pod.node === node);
+  if (found === undefined) throw new Error(`no pod on ${node}`);
+  return found;
+};
+
+/** Whether a node gets an answer of a pod within the time. */
+async function answers(from: string, { ip }: Placed, seconds: string): Promise<boolean> {
+  const curl = ["curl", "-fsS", "-o", "/dev/null", "--max-time", seconds, `http://${ip}:8080/`];
+  return (await cluster.lab.exec(from, ...curl)).exitCode === 0;
+}
+
+/** From pod to pod, with the exit status of the client. */
+async function fromPod(from: Placed, to: Placed): Promise<number> {
+  const list = await cluster.lab.must(from.node, "ip", "netns", "list");
+  for (const name of list.split("\n").map((line) => line.split(" ", 1)[0] ?? "")) {
+    if (name === "") continue;
+    const inside = ["ip", "netns", "exec", name];
+    const own = await cluster.lab.must(from.node, ...inside, "ip", "-4", "addr", "show", "eth0");
+    if (!own.includes(`inet ${from.ip}/`)) continue;
+    const curl = ["curl", "-s", "-o", "/dev/null", "--max-time", "0.4", `http://${to.ip}:8080/`];
+    return (await cluster.lab.exec(from.node, ...inside, ...curl)).exitCode;
+  }
+  throw new Error(`no namespace with ${from.ip}`);
+}
+
+beforeAll(async () => {
+  // A lab node sees the machine's /tmp, not its /var/lib or /run.
+  dir = mkdtempSync(join(tmpdir(), "bramble-network-"));
+  const image = join(dir, "web.tar");
+  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
+  expect(made.exitCode).toBe(0);
+  cluster = await startCluster({ nodes: 2, dir, images: [image] });
+  await cluster.startServer({ flags: ["--network", "vxlan"] });
+  await cluster.startAgent("n2", "--network", "vxlan");
+  await cluster.readyNodes(2, 20_000);
+  await cluster.kubectl("create", "-f", join(import.meta.dir, "web.yaml"));
+  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=40s");
+  const path = "jsonpath={range .items[*]}{.spec.nodeName} {.status.podIP}{'\\n'}{end}";
+  const lines = (await cluster.kubectl("get", "pods", "-l", "app=web", "-o", path)).trim();
+  pods = lines.split("\n").map((line) => {
+    const [node = "", ip = ""] = line.split(" ");
+    return { node, ip };
+  });
+}, 90_000);
+
+afterAll(async () => {
+  await cluster?.down();
+  rmSync(dir, { recursive: true, force: true });
+}, 60_000);
+
+test("pods reach each other in VXLAN, and packets of their full size fit", async () => {
+  expect(await fromPod(on("n1"), on("n2"))).toBe(0);
+  const link = await cluster.lab.must("n1", "ip", "-d", "link", "show", "dev", "bramble-vx");
+  expect(link).toContain("mtu 1450");
+  // 1450 bytes with the headers of IP and UDP; one more is not cut up but refused.
+  const send = async (bytes: number) => {
+    const argv = ["perl", "-MSocket", "-e", SEND_WHOLE, on("n2").ip, String(bytes)];
+    return (await cluster.lab.exec("n1", ...argv)).stdout;
+  };
+  expect(await send(1_422)).toBe("arrived");
+  expect(await send(1_423)).toBe("too long");
+});
+
+test("a stranger on the LAN sends nothing into the overlay", async () => {
+  const rules = await cluster.lab.must("n1", "iptables", "-S", "BRAMBLE-OPENED");
+  expect(rules).toContain("-p udp -m udp --dport 8472 -j DROP");
+  expect(rules).toContain("-s 192.168.77.12/32 -p udp -m udp --dport 8472 -j ACCEPT");
+});
+
+test("default deny holds within a second of its creation", async () => {
+  expect(await fromPod(on("n2"), on("n1"))).toBe(0);
+  const file = join(dir, "deny.yaml");
+  await Bun.write(file, DENY);
+  await cluster.kubectl("create", "-f", file);
+  const made = performance.now();
+  await until("the policy holds", 1_000, async () => (await fromPod(on("n2"), on("n1"))) !== 0);
+  console.log(`in force ${Math.round(performance.now() - made)} ms after kubectl's end`);
+  // The node still reaches its own pods.
+  expect(await answers("n1", on("n1"), "2")).toBe(true);
+  await cluster.kubectl("delete", "-f", file);
+  await until("it is gone", 2_000, async () => (await fromPod(on("n2"), on("n1"))) === 0);
+});
+
+test("a node that is cut off still resolves what it knows", async () => {
+  await cluster.lab.partition("n2");
+  const name = "web.default.svc.cluster.local";
+  const dig = ["dig", "+short", "+time=1", "+tries=1", "@10.43.0.10", name];
+  expect((await cluster.lab.must("n2", ...dig)).trim()).toMatch(/^10\.43\.\d+\.\d+$/);
+  await cluster.lab.heal("n2");
+});

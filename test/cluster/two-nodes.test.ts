@@ -1,0 +1,133 @@
+/** A second node joins by itself, runs pods, dies without a word and comes back. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { limits } from "#base/limits.ts";
+import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { addressOf, until } from "#test/support/lab.ts";
+
+const REPLACED_MS_MAX = 20_000;
+let cluster: LabCluster;
+let dir: string;
+
+beforeAll(async () => {
+  // A lab node sees the machine's /tmp, not its /var/lib or /run.
+  dir = mkdtempSync(join(tmpdir(), "bramble-cluster-"));
+  const image = join(dir, "web.tar");
+  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
+  expect(made.exitCode).toBe(0);
+  cluster = await startCluster({ nodes: 2, dir, images: [image] });
+  await cluster.startServer();
+});
+
+afterAll(async () => {
+  await cluster?.down();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+interface Placed {
+  name: string;
+  node: string;
+  ip: string;
+  ready: boolean;
+}
+
+/** The web pods that are not on their way out. */
+async function pods(): Promise<Placed[]> {
+  const text = await cluster.kubectl("get", "pods", "-l", "app=web", "-o", "json");
+  const list = JSON.parse(text) as { items: Array<Record<string, never>> };
+  return list.items
+    .map((item) => item as unknown as PodJson)
+    .filter((pod) => pod.metadata.deletionTimestamp === undefined)
+    .map((pod) => ({
+      name: pod.metadata.name,
+      node: pod.spec.nodeName ?? "",
+      ip: pod.status.podIP ?? "",
+      ready: pod.status.conditions?.some((c) => c.type === "Ready" && c.status === "True") ?? false,
+    }));
+}
+
+interface PodJson {
+  metadata: { name: string; deletionTimestamp?: string };
+  spec: { nodeName?: string };
+  status: { podIP?: string; conditions?: Array<{ type: string; status: string }> };
+}
+
+const readyOn = (list: readonly Placed[], node: string) =>
+  list.filter((pod) => pod.ready && pod.node === node);
+
+/** Different answers to `count` requests that a node makes. */
+async function answers(node: string, url: string, count: number): Promise<Set<string>> {
+  const script = `for i in $(seq ${count}); do curl -fsS --max-time 3 ${url}; done`;
+  const text = await cluster.lab.must(node, "sh", "-c", script);
+  return new Set(text.trim().split("\n"));
+}
+
+test("a device with a token alone finds the server by mDNS, joins and is Ready", async () => {
+  const started = performance.now();
+  await cluster.startAgent("n2");
+  await cluster.readyNodes(2, 15_000);
+  console.log(`n2 Ready ${Math.round(performance.now() - started)} ms after its start`);
+});
+
+test("pods run on both nodes, reach each other and are balanced by a Service", async () => {
+  await cluster.kubectl("create", "-f", join(import.meta.dir, "web.yaml"));
+  await until("4 pods Ready on two nodes", 30_000, async () => {
+    const list = await pods();
+    return (
+      list.length === 4 && readyOn(list, "n1").length === 2 && readyOn(list, "n2").length === 2
+    );
+  });
+  const list = await pods();
+  for (const from of readyOn(list, "n1")) {
+    for (const to of readyOn(list, "n2")) {
+      // Debian's static busybox crashes in wget.
+      const ask = `printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 3 ${to.ip} 8080`;
+      expect(await cluster.kubectl("exec", from.name, "--", "sh", "-c", ask)).toContain(to.name);
+    }
+  }
+  const ip = await cluster.kubectl("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
+  const all = new Set(list.map((pod) => `hello from ${pod.name}`));
+  expect(await answers("n1", `http://${ip}/`, 60)).toEqual(all);
+  expect(await answers("n2", `http://${ip}/`, 60)).toEqual(all);
+  expect(await answers("lan", `http://${addressOf("n2")}:30080/`, 60)).toEqual(all);
+});
+
+test("the bridge that came with the first pod is no new address of the server", async () => {
+  // Longer than the server takes to look again.
+  await cluster.lab.must("n1", "sh", "-c", "ip -4 addr show bramble0 | grep -q 10.42.");
+  await Bun.sleep(2 * limits.addressCheckMs);
+  expect(readFileSync(join(dir, "n1.log"), "utf8")).not.toContain("addresses changed");
+});
+
+test("logs and exec work for pods of either node", async () => {
+  for (const pod of await pods()) {
+    expect((await cluster.kubectl("exec", pod.name, "--", "hostname")).trim()).toBe(pod.name);
+    expect(await cluster.kubectl("logs", pod.name)).toBe("");
+  }
+});
+
+test("a node without power is replaced within 20 s and comes back with nothing stale", async () => {
+  await cluster.lab.cut("n2");
+  const started = performance.now();
+  await until("4 pods Ready on n1", REPLACED_MS_MAX, async () => {
+    const list = (await pods()).filter((pod) => pod.node === "n1" && pod.ready);
+    return list.length === 4;
+  });
+  console.log(`replaced ${Math.round(performance.now() - started)} ms after the cut`);
+  await cluster.lab.boot("n2");
+  await cluster.startAgent("n2");
+  await cluster.readyNodes(2, 15_000);
+  await until("n2 holds nothing of before", 15_000, async () => {
+    const containers = await cluster.lab.must("n2", "nerdctl", "-n", "bramble", "ps", "-aq");
+    const namespaces = await cluster.lab.must("n2", "ip", "netns");
+    const onNode = (await pods()).filter((pod) => pod.node === "n2").length;
+    const count = (text: string) => text.split("\n").filter((line) => line !== "").length;
+    return count(containers) === onNode && count(namespaces) === onNode;
+  });
+  await until("4 pods, each Ready once", 15_000, async () => {
+    const list = await pods();
+    return list.length === 4 && list.every((pod) => pod.ready);
+  });
+}, 90_000);

@@ -1,0 +1,102 @@
+/** Nodes show their certificates over real TLS, and are their key: not one second longer. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createPrivateKey } from "node:crypto";
+import { join } from "node:path";
+import { openCredentials } from "#agents/join/credentials.ts";
+import { openIdentity } from "#agents/join/identity.ts";
+import { limits } from "#base/limits.ts";
+import { requestCertificate } from "#base/x509.ts";
+import { fakeClock } from "#test/support/clock.ts";
+import { startServer, type TestServer } from "#test/support/server.ts";
+import { connectRemote } from "../../../src/main/remote.ts";
+
+const SECRETS = "/api/v1/namespaces/kube-system/secrets";
+const PODS = "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1";
+const NODE = { commonName: "system:node:n1", organizations: ["system:nodes"] };
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+const register = (name: string, publicKey: object) =>
+  server.create(SECRETS, {
+    metadata: { name: `${name}.node-key.bramble` },
+    data: { key: btoa(JSON.stringify(publicKey)) },
+  } as object);
+
+/** A device with its key, and the certificate that it shows, if any. */
+async function device(name: string) {
+  const clock = fakeClock(Date.now());
+  const identity = await openIdentity({ dir: join(server.dir, name), nodeName: "n1", clock });
+  const state = { certificate: undefined as string | undefined, unknown: 0, tokens: 0 };
+  const credentials = openCredentials({
+    identity: {
+      keyPem: identity.keyPem,
+      token() {
+        state.tokens++;
+        return identity.token();
+      },
+    },
+    caPem: server.caPem,
+    certificate: () => state.certificate,
+    clock,
+  });
+  const remote = connectRemote({
+    server: () => server.url,
+    credentials,
+    clock,
+    onUnknown: () => void state.unknown++,
+  });
+  const code = async (path = PODS) => (await remote.fetch(new Request(`http://api${path}`))).status;
+  const issue = (subject = NODE): string => {
+    const key = createPrivateKey(identity.keyPem);
+    const csr = requestCertificate({ subject, altNames: { dns: [], ips: [] }, key });
+    return server.pki.signCertificate(csr, { usages: ["client auth"], days: 1 });
+  };
+  return { clock, identity, state, code, issue };
+}
+
+test("a node's requests carry its certificate as soon as it has one, and no token", async () => {
+  const n1 = await device("first");
+  await register("n1", n1.identity.publicKey);
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 1]);
+  n1.state.certificate = n1.issue();
+  await n1.clock.advance(limits.certificateReadMs);
+  expect([await n1.code(), await n1.code(), n1.state.tokens]).toEqual([200, 200, 1]);
+  // It is the node and no more.
+  expect(await n1.code("/api/v1/secrets")).toBe(403);
+  // Past its end, or damaged, it is not shown at all.
+  n1.clock.jump(25 * 3_600_000);
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 2]);
+  n1.clock.jump(-25 * 3_600_000);
+  n1.state.certificate = "nonsense";
+  await n1.clock.advance(limits.certificateReadMs);
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 3]);
+});
+
+test("a certificate that the server does not take is tried once more as a token", async () => {
+  const n1 = await device("first");
+  const stranger = await device("stranger");
+  stranger.state.certificate = stranger.issue();
+  expect([await stranger.code(), stranger.state.tokens, stranger.state.unknown]).toEqual([
+    401, 1, 1,
+  ]);
+  const other = { commonName: "system:node:n2", organizations: ["system:nodes"] };
+  n1.state.certificate = n1.issue(other);
+  expect([await n1.code(), n1.state.tokens, n1.state.unknown]).toEqual([200, 1, 0]);
+  // It is left aside for a while, and tried again.
+  n1.state.certificate = n1.issue();
+  await n1.clock.advance(limits.certificateReadMs);
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 2]);
+  await n1.clock.advance(limits.certificateAsideMs);
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 2]);
+});
+
+test("a node that was removed is none, though its certificate has hours left", async () => {
+  const n1 = await device("first");
+  n1.state.certificate = n1.issue();
+  expect([await n1.code(), n1.state.tokens]).toEqual([200, 0]);
+  await server.call("DELETE", `${SECRETS}/n1.node-key.bramble`);
+  expect([await n1.code(), n1.state.tokens, n1.state.unknown]).toEqual([401, 1, 1]);
+});

@@ -1,0 +1,87 @@
+/** A control plane in this process: the real API and controllers, hollow nodes, no sockets. */
+import { realClock } from "#base/clock.ts";
+import { createLog } from "#base/log.ts";
+import { realRandom } from "#base/random.ts";
+import { createCaches } from "#client/cache.ts";
+import type { Caches } from "#client/cache.types.ts";
+import type { Client } from "#client/client.ts";
+import { createClient } from "#client/http.ts";
+import { startControllers } from "#controllers/all.ts";
+import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
+import { Hollow, type HollowOptions } from "#test/support/hollow.ts";
+
+export interface Plane {
+  test: TestApi;
+  client: Client;
+  caches: Caches;
+  hollow: Hollow;
+  /** Lines that controllers logged as warnings and errors. */
+  lines: string[];
+  /** Writes that the API took, as `PATCH /api/v1/…`. */
+  writes: string[];
+  close(): Promise<void>;
+}
+
+export async function startPlane(
+  nodes: readonly string[] = ["n1", "n2"],
+  more: Partial<HollowOptions> & { nodeGraceMs?: number; clusterCidr?: string } = {},
+): Promise<Plane> {
+  const lines: string[] = [];
+  const log = createLog({
+    level: "warn",
+    format: "text",
+    now: () => Date.now(),
+    write: (line) => lines.push(line),
+  });
+  const test = await startApi({ log });
+  const writes: string[] = [];
+  const client = createClient((request) => {
+    const { pathname } = new URL(request.url);
+    const counted = request.method !== "GET" && !/\/(events|leases)(\/|$)/.test(pathname);
+    if (counted) writes.push(`${request.method} ${pathname}`);
+    return test.api.fetch(request, { user: ADMIN });
+  }, test.api);
+  const stop = new AbortController();
+  const shared = { client, clock: realClock, log, signal: stop.signal };
+  const caches = createCaches(shared);
+  startControllers({
+    ...shared,
+    caches,
+    random: realRandom,
+    caCertificate: "test-ca",
+    clusterCidr: more.clusterCidr ?? "10.42.0.0/16",
+    serviceCidr: "10.43.0.0/16",
+    nodeGraceMs: more.nodeGraceMs ?? 10_000,
+    signCertificate: () => "not a certificate",
+  });
+  const hollow = new Hollow({ ...shared, caches, nodes, ...more });
+  await hollow.start();
+  return {
+    test,
+    client,
+    caches,
+    hollow,
+    lines,
+    writes,
+    async close() {
+      stop.abort();
+      caches.stop();
+      await test.close();
+    },
+  };
+}
+
+/** Waits until `check` answers something; fails with what it last was told. */
+export async function until<T>(
+  what: string,
+  check: () => T | undefined | false | Promise<T | undefined | false>,
+  timeoutMs = 8_000,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const found = await check();
+    if (found !== undefined && found !== false) return found;
+    if (Date.now() > end) throw new Error(`not in time: ${what}`);
+    await Bun.sleep(10);
+  }
+}

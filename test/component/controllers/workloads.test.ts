@@ -1,0 +1,161 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { deployments } from "#resources/kinds/deployment.ts";
+import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import { events } from "#resources/kinds/event.ts";
+import { pods } from "#resources/kinds/pod.ts";
+import { replicaSets } from "#resources/kinds/replicaset.ts";
+import { services } from "#resources/kinds/service.ts";
+import type { Deployment } from "#resources/types.gen.ts";
+import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
+import { template } from "#test/support/build.ts";
+
+let plane: Plane;
+beforeAll(async () => {
+  plane = await startPlane();
+});
+afterAll(() => plane.close());
+
+const namespace = "default";
+
+function deployment(name: string, replicas: number, image = "web:1"): Deployment {
+  const labels = { app: name };
+  return {
+    metadata: { namespace, name },
+    spec: { replicas, selector: { matchLabels: labels }, template: template(image, labels) },
+  };
+}
+
+const complete = (name: string, replicas: number) =>
+  until(`${name} has ${replicas}`, async () => {
+    const found = await plane.client.get(deployments, { namespace, name });
+    const { status, metadata } = found ?? {};
+    return (
+      status?.observedGeneration === metadata?.generation &&
+      (status?.updatedReplicas ?? 0) === replicas &&
+      (status?.availableReplicas ?? 0) === replicas &&
+      (status?.replicas ?? 0) === replicas &&
+      found
+    );
+  });
+
+const podsOf = async (name: string) =>
+  (await plane.client.list(pods, { namespace, labelSelector: `app=${name}` })).items;
+
+describe("a Deployment", () => {
+  test("comes up, and behind its Service", async () => {
+    const { client } = plane;
+    await client.create(services, {
+      metadata: { namespace, name: "web" },
+      spec: { selector: { app: "web" }, ports: [{ port: 80, targetPort: 8080 }] },
+    });
+    await client.create(deployments, deployment("web", 3));
+    const { metadata } = await complete("web", 3);
+    expect(metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("1");
+    const ready = await until("three ready endpoints", async () => {
+      const slices = (await client.list(endpointSlices, { namespace })).items;
+      const own = slices.filter(
+        (one) => one.metadata.labels?.["kubernetes.io/service-name"] === "web",
+      );
+      const found = own.flatMap((slice) => slice.endpoints).filter((one) => one.conditions?.ready);
+      return found.length === 3 && found;
+    });
+    const addresses = (await podsOf("web")).map((pod) => pod.status?.podIP ?? "").sort();
+    expect(ready.flatMap((one) => one.addresses).sort()).toEqual(addresses);
+    const told = (await client.list(events, { namespace })).items;
+    expect(told.map((event) => event.reason)).toContain("ScalingReplicaSet");
+  });
+
+  test("rolls to a new template, and back", async () => {
+    const { client } = plane;
+    const ref = { namespace, name: "web" };
+    const image = (name: string) => ({
+      spec: { template: { spec: { containers: [{ name: "main", image: name }] } } },
+    });
+    await client.patch(deployments, ref, "strategic", image("web:2"));
+    await complete("web", 3);
+    expect((await podsOf("web")).map((pod) => pod.spec?.containers[0]?.image)).toEqual([
+      "web:2",
+      "web:2",
+      "web:2",
+    ]);
+    await client.patch(deployments, ref, "strategic", image("web:1"));
+    const { metadata } = await complete("web", 3);
+    expect(metadata.annotations?.["deployment.kubernetes.io/revision"]).toBe("3");
+    const sets = (await client.list(replicaSets, { namespace, labelSelector: "app=web" })).items;
+    expect(sets).toHaveLength(2);
+  });
+
+  test("replaces a pod that is deleted", async () => {
+    const [first] = await podsOf("web");
+    await plane.client.delete(pods, { namespace, name: first?.metadata.name ?? "" });
+    await until("a pod in its place", async () => {
+      const now = await podsOf("web");
+      return now.length === 3 && now.every((pod) => pod.metadata.uid !== first?.metadata.uid);
+    });
+    await complete("web", 3);
+  });
+
+  test("deleted in the foreground takes its sets and pods along", async () => {
+    const { client } = plane;
+    await client.create(deployments, deployment("gone", 2));
+    await complete("gone", 2);
+    const how = { propagationPolicy: "Foreground" } as const;
+    await client.delete(deployments, { namespace, name: "gone" }, how);
+    await until("all is gone", async () => {
+      const rest = await client.get(deployments, { namespace, name: "gone" });
+      return rest === undefined && (await podsOf("gone")).length === 0;
+    });
+    const sets = await client.list(replicaSets, { namespace, labelSelector: "app=gone" });
+    expect(sets.items).toEqual([]);
+  });
+
+  test("deleted as an orphan leaves its pods running", async () => {
+    const { client } = plane;
+    await client.create(deployments, deployment("kept", 2));
+    await complete("kept", 2);
+    const how = { propagationPolicy: "Orphan" } as const;
+    await client.delete(deployments, { namespace, name: "kept" }, how);
+    const sets = await until("the deployment is gone", async () => {
+      const rest = await client.get(deployments, { namespace, name: "kept" });
+      if (rest !== undefined) return false;
+      return (await client.list(replicaSets, { namespace, labelSelector: "app=kept" })).items;
+    });
+    expect(sets[0]?.metadata.ownerReferences ?? []).toEqual([]);
+    expect(await podsOf("kept")).toHaveLength(2);
+  });
+});
+
+describe("the cost", () => {
+  test("of one rolled pod is known: no write is made twice", async () => {
+    const { client, writes } = plane;
+    await client.create(deployments, deployment("cost", 10));
+    await complete("cost", 10);
+    await Bun.sleep(1200);
+    writes.length = 0;
+    const ref = { namespace, name: "cost" };
+    const body = { spec: { template: { metadata: { annotations: { round: "2" } } } } };
+    await client.patch(deployments, ref, "merge", body);
+    await complete("cost", 10);
+    await until("the old pods are gone", async () => (await podsOf("cost")).length === 10);
+    const count = new Map<string, number>();
+    for (const line of writes) {
+      const short = line
+        .replace(/cost-[a-z0-9]+(-[a-z0-9]+)?/, "…")
+        .replace("/namespaces/default", "");
+      count.set(short, (count.get(short) ?? 0) + 1);
+    }
+    const perPod = writes.length / 10;
+    if (process.env["SHOW"]) console.log(perPod, Object.fromEntries(count));
+    // Create, bind, status, delete, end: five that nobody can save; statuses of sets are shared.
+    expect(perPod).toBeLessThan(9);
+  });
+
+  test("of a cluster at rest is nothing", async () => {
+    const { writes } = plane;
+    await Bun.sleep(1500);
+    writes.length = 0;
+    await Bun.sleep(500);
+    expect(writes).toEqual([]);
+    expect(plane.lines).toEqual([]);
+  });
+});

@@ -1,0 +1,86 @@
+/** Servers of the tests that stand for pods. */
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createSockets, type Socket } from "node:net";
+import { ADDRESS, type Endpoint } from "./stage.ts";
+
+export interface Server extends Endpoint {
+  close(): void;
+}
+
+async function listening(server: ReturnType<typeof createSockets>): Promise<Server> {
+  await new Promise<void>((resolve) => server.listen(0, ADDRESS, resolve));
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : 0;
+  return { port, close: () => server.close() };
+}
+
+/** One answer for each request. */
+export const serve = (
+  handle: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<Server & { active(): number }> => {
+  let active = 0;
+  const server = createServer((request, response) => {
+    active++;
+    response.on("close", () => active--);
+    handle(request, response);
+  });
+  return listening(server).then(({ port }) => ({
+    port,
+    active: () => active,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  }));
+};
+
+/** Says who it is and what it was asked. */
+export const echo = (service: string): Promise<Server> =>
+  serve((request, response) => {
+    const { method, url: path, headers } = request;
+    request.resume().on("end", () => {
+      const body = JSON.stringify({ service, method, path, host: headers.host, headers });
+      response.setHeader("content-type", "application/json").end(body);
+    });
+  });
+
+/** For what a proper server does not do. */
+export const sockets = (handle: (socket: Socket) => void): Promise<Server> =>
+  listening(
+    createSockets((socket) => {
+      socket.on("error", () => socket.destroy());
+      handle(socket);
+    }),
+  );
+
+export interface Curled {
+  status: number;
+  text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever came back.
+  json: any;
+  headers: string;
+}
+
+/** The real curl; the host is asked at the given port of this machine. */
+export async function curl(url: string, ...more: string[]): Promise<Curled> {
+  const { hostname, port } = new URL(url);
+  const child = Bun.spawn(
+    [
+      ...["curl", "-s", "-i", "-m", "20", "-w", "\n%{http_code}", "--path-as-is"],
+      ...["--connect-to", `${hostname}:${port}:127.0.0.1:${port}`, ...more, url],
+    ],
+    { stdout: "pipe", stderr: "inherit", timeout: 25_000 },
+  );
+  const all = await new Response(child.stdout).text();
+  const status = Number(all.slice(all.lastIndexOf("\n") + 1));
+  const text = all.slice(0, all.lastIndexOf("\n"));
+  const start = text.lastIndexOf("HTTP/1.1 ");
+  const end = text.indexOf("\r\n\r\n", Math.max(start, 0));
+  const body = text.slice(end + 4);
+  return {
+    status,
+    text: body,
+    json: body.startsWith("{") ? JSON.parse(body) : undefined,
+    headers: text.slice(Math.max(start, 0), end).toLowerCase(),
+  };
+}

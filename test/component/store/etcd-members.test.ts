@@ -1,0 +1,163 @@
+/** Stores of several servers on three members of etcd, which are killed, hang and forget. */
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { createConnection, createServer, type Socket } from "node:net";
+import { realClock } from "#base/clock.ts";
+import { openEtcdStore } from "#store/etcd.ts";
+import { GoneError, type Item, type Store } from "#store/store.ts";
+import { type EtcdCluster, healthy, startEtcd } from "#test/support/etcd.ts";
+import { eventually, freePort } from "#test/support/instance.ts";
+import { quietLog } from "#test/support/store.ts";
+import { put, record, testCodec, textOf } from "#test/support/suites/store.ts";
+
+const PODS = "core/pods/";
+let etcd: EtcdCluster;
+let stores: Store[] = [];
+
+/** A server that speaks to member `first` as long as that one serves. */
+function server(first: number, prefix?: string): Promise<Store> {
+  return open([...etcd.urls.slice(first), ...etcd.urls.slice(0, first)], prefix);
+}
+
+async function open(urls: readonly string[], prefix = "/bramble/"): Promise<Store> {
+  const base = { codec: testCodec, clock: realClock, log: quietLog };
+  const store = await openEtcdStore({ ...base, urls, prefix });
+  stores.push(store);
+  return store;
+}
+
+beforeEach(async () => {
+  etcd = await startEtcd({ members: 3 });
+});
+afterEach(async () => {
+  for (const store of stores) await store.close();
+  stores = [];
+  await etcd.stop();
+});
+
+test("what one server wrote another reads at once, and both watch the same", async () => {
+  const [a, b] = [await server(0), await server(1)];
+  const watch = record(b, PODS, b.revision());
+  let last: Item = await a.write(put("core/pods/x/a", "0"));
+  for (let i = 1; i <= 20; i++) {
+    const writer = i % 2 === 0 ? a : b;
+    expect(textOf(await writer.get("core/pods/x/a"))).toBe(`${i - 1}`);
+    last = await writer.write(put("core/pods/x/a", `${i}`, last.revision));
+  }
+  await a.write({ key: "core/pods/x/a", expect: last.revision });
+  expect((await b.list({ prefix: PODS })).items).toEqual([]);
+  expect(watch.changes.map(({ type, item }) => `${type} ${textOf(item)}`)).toEqual([
+    ...Array.from({ length: 21 }, (_, i) => `put ${i}`),
+    "delete 20",
+  ]);
+});
+
+test("other users of the same etcd hold nobody up", async () => {
+  const [a, other] = [await server(0), await server(0, "/other/")];
+  await a.write(put("core/pods/x/a", "mine"));
+  for (let i = 0; i < 5; i++) await other.write(put(`core/pods/x/o${i}`, "theirs"));
+  const started = performance.now();
+  expect((await a.list({ prefix: PODS })).items.map(textOf)).toEqual(["mine"]);
+  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(a.revision()).toBeGreaterThanOrEqual(other.revision());
+});
+
+/**
+ * Counts up under one key, each writer by compare-and-set; answers what was acknowledged and told
+ * unknown.
+ */
+async function countUp(store: Store, key: string, until: () => boolean) {
+  let acknowledged = 0;
+  let longestMs = 0;
+  while (!until()) {
+    const started = performance.now();
+    try {
+      const now = await store.get(key);
+      const next = Number(textOf(now) ?? "0") + 1;
+      await store.write(put(key, `${next}`, now?.revision ?? 0));
+      acknowledged++;
+      longestMs = Math.max(longestMs, performance.now() - started);
+    } catch {
+      await Bun.sleep(5);
+    }
+  }
+  return { acknowledged, longestMs };
+}
+
+for (const [how, stop, back] of [
+  ["killed", "kill", "start"],
+  ["hanging", "pause", "resume"],
+] as const) {
+  test(`a ${how} member is left for another, nothing acknowledged is lost`, async () => {
+    const all = await Promise.all([0, 1, 2].map((first) => server(first)));
+    const watching = await server(0);
+    const watcher = record(watching, PODS, watching.revision());
+    let over = false;
+    const counting = all.map((store, i) => countUp(store, `core/pods/x/c${i % 2}`, () => over));
+    for (const member of etcd.members) {
+      await Bun.sleep(300);
+      await member[stop]();
+      await Bun.sleep(1_500);
+      member[back]();
+      await eventually("the member is back", 15_000, () => healthy(member.url));
+    }
+    over = true;
+    const results = await Promise.all(counting);
+    const total = results.reduce((sum, { acknowledged }) => sum + acknowledged, 0);
+    const reader = await server(2);
+    const values = await Promise.all(["c0", "c1"].map((name) => reader.get(`core/pods/x/${name}`)));
+    const counted = values.reduce((sum, item) => sum + Number(textOf(item)), 0);
+    // A write whose answer was lost may count beside the acknowledged ones, never the other way.
+    expect(counted).toBeGreaterThanOrEqual(total);
+    expect(counted - total).toBeLessThanOrEqual(3 * all.length);
+    expect(Math.max(...results.map(({ longestMs }) => longestMs))).toBeLessThan(10_000);
+    const allSeen = async () => watcher.changes.length === counted;
+    await eventually("the watcher has seen all", 10_000, allSeen);
+    for (const key of ["c0", "c1"]) {
+      const seen = watcher.changes.filter(({ item }) => item.key.endsWith(key));
+      expect(seen.map(({ item }) => Number(textOf(item)))).toEqual(seen.map((_, i) => i + 1));
+    }
+  }, 60_000);
+}
+
+/** A way to a member that can be cut and mended. */
+async function wayTo(url: string) {
+  const target = new URL(url);
+  const port = await freePort();
+  let open = new Set<Socket>();
+  const listen = () =>
+    createServer((socket) => {
+      const inner = createConnection(Number(target.port), target.hostname);
+      for (const each of [socket, inner]) each.on("error", () => undefined);
+      open.add(socket).add(inner);
+      socket.pipe(inner).pipe(socket);
+    }).listen(port, "127.0.0.1");
+  let server = listen();
+  const cut = () => {
+    server.close();
+    for (const socket of open) socket.destroy();
+    open = new Set();
+  };
+  const mend = () => {
+    server = listen();
+  };
+  return { url: `http://127.0.0.1:${port}`, cut, mend };
+}
+
+test("a server that missed what was compacted loads all, its watchers list again", async () => {
+  const [a, way] = [await server(0), await wayTo(etcd.urls[0] ?? "")];
+  const late = await open([way.url]);
+  const first = await a.write(put("core/pods/x/a", "1"));
+  await late.get("core/pods/x/a");
+  const watch = record(late, PODS, late.revision());
+  way.cut();
+  const second = await a.write(put("core/pods/x/a", "2", first.revision));
+  await a.write(put("core/pods/x/b", "new"));
+  await a.compact(a.revision());
+  way.mend();
+  expect(await watch.closed).toBeInstanceOf(GoneError);
+  const page = await late.list({ prefix: PODS });
+  expect(page.items.map(textOf)).toEqual(["2", "new"]);
+  expect(page.items[0]?.revision).toBe(second.revision);
+  expect(() => record(late, PODS, first.revision)).toThrow(GoneError);
+  way.cut();
+}, 30_000);

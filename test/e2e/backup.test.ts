@@ -1,0 +1,129 @@
+/** A backup of 10,000 objects while the server is written to, and a server made of it. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { eventually, freePort, type Instance, startInstance } from "#test/support/instance.ts";
+import { BRAMBLE } from "#test/support/lab.ts";
+
+const OBJECTS = 10_000;
+const BACKUP_MS_MAX = 2_000;
+const RESTORE_MS_MAX = 2_000;
+const AT_ONCE = 64;
+let instance: Instance;
+let token = "";
+let restored: Bun.Subprocess | undefined;
+
+beforeAll(async () => {
+  instance = await startInstance({ name: "backup", flags: ["--no-agent"] });
+  token = tokenOf(instance.kubeconfig);
+  await create("filled", OBJECTS);
+}, 120_000);
+
+afterAll(async () => {
+  restored?.kill();
+  await restored?.exited;
+  await instance?.close();
+});
+
+function tokenOf(kubeconfig: string): string {
+  const config = parse(readFileSync(kubeconfig, "utf8")) as {
+    users: Array<{ user: { token: string } }>;
+  };
+  return config.users[0]?.user.token ?? "";
+}
+
+function ask(url: string, path: string, body?: object): Promise<Response> {
+  return fetch(`${url}${path}`, {
+    method: body === undefined ? "GET" : "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+    tls: { rejectUnauthorized: false },
+  });
+}
+
+const CONFIG_MAPS = "/api/v1/namespaces/default/configmaps";
+
+async function create(prefix: string, count: number): Promise<void> {
+  let next = 0;
+  const one = async (): Promise<void> => {
+    while (next < count) {
+      const metadata = { name: `${prefix}-${next++}` };
+      const body = { metadata, data: { text: "x".repeat(500) } };
+      expect((await ask(instance.url, CONFIG_MAPS, body)).status).toBe(201);
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, one));
+}
+
+interface Listed {
+  metadata: { resourceVersion: string };
+  items: Array<{ metadata: { name: string; uid: string } }>;
+}
+
+async function listed(url: string): Promise<Listed> {
+  return (await (await ask(url, CONFIG_MAPS)).json()) as Listed;
+}
+
+test("a backup under load holds all from before it, and a server of it is ready", async () => {
+  const file = join(instance.dir, "all.backup");
+  const password = join(instance.dir, "password");
+  writeFileSync(password, "correct horse\n");
+  const before = await listed(instance.url);
+  const load = create("load", 2_000);
+  const started = performance.now();
+  const flags = ["--data-dir", instance.dataDir, "--password-file", password];
+  const made = await instance.bramble(["backup", file, ...flags]);
+  const backupMs = performance.now() - started;
+  await load;
+  expect(made).toMatchObject({ exitCode: 0 });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  expect(readdirSync(instance.dataDir).filter((name) => name.startsWith("backup-"))).toEqual([]);
+  const after = await listed(instance.url);
+
+  const dataDir = join(instance.dir, "restored");
+  const port = await freePort();
+  const again = performance.now();
+  const back = ["--data-dir", dataDir, "--password-file", password];
+  expect(await instance.bramble(["restore", file, ...back])).toMatchObject({ exitCode: 0 });
+  const argv = ["server", ...instance.flags, "--data-dir", dataDir, "--https-port", String(port)];
+  restored = Bun.spawn([BRAMBLE, ...argv, "--no-agent", "--disable", "discovery"], {
+    stdout: "ignore",
+    stderr: Bun.file(join(instance.dir, "restored.log")),
+  });
+  const url = `https://127.0.0.1:${port}`;
+  await eventually("the restored server is ready", 15_000, async () => {
+    return (await fetch(`${url}/readyz`, { tls: { rejectUnauthorized: false } })).ok;
+  });
+  const restoreMs = performance.now() - again;
+  console.log(`backup ${Math.round(backupMs)} ms, restored to ready ${Math.round(restoreMs)} ms`);
+  // The same admin's token is good, and every object is the same one.
+  const now = await listed(url);
+  const uids = new Set(now.items.map(({ metadata }) => metadata.uid));
+  expect(before.items.filter(({ metadata }) => !uids.has(metadata.uid))).toEqual([]);
+  expect(Number(now.metadata.resourceVersion)).toBeGreaterThan(
+    Number(after.metadata.resourceVersion),
+  );
+  expect(backupMs).toBeLessThan(BACKUP_MS_MAX);
+  expect(restoreMs).toBeLessThan(RESTORE_MS_MAX);
+}, 60_000);
+
+test("damage, another password and a cluster that is there are refused in one line", async () => {
+  const file = join(instance.dir, "small.backup");
+  const password = join(instance.dir, "password");
+  const flags = ["--data-dir", instance.dataDir, "--password-file", password];
+  await instance.bramble(["backup", file, ...flags]);
+  const into = (dir: string, ...more: string[]) =>
+    instance.bramble(["restore", file, "--data-dir", join(instance.dir, dir), ...more]);
+  expect((await into("refused")).stderr).toContain("this backup is encrypted");
+  const wrong = join(instance.dir, "wrong");
+  writeFileSync(wrong, "another");
+  expect((await into("refused", "--password-file", wrong)).stderr).toContain("password is not");
+  const held = await into("data", "--password-file", password);
+  expect(held.stderr).toContain("bramble: ");
+  const bytes = readFileSync(file);
+  bytes[bytes.length >> 1] = (bytes[bytes.length >> 1] ?? 0) ^ 1;
+  writeFileSync(file, bytes);
+  expect((await into("refused", "--password-file", password)).stderr).toContain("damaged");
+  expect(existsSync(join(instance.dir, "refused", "state.db"))).toBe(false);
+});

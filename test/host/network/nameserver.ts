@@ -1,0 +1,71 @@
+/**
+ * Runs on a node: the product's DNS agent over objects that come as lines of JSON on stdin. Each
+ * line is answered by one on stdout when it is in force. With the argument `upstream`: a plain
+ * server instead.
+ */
+import { decode, encode } from "dns-packet";
+import { createDnsAgent } from "#agents/dns/agent.ts";
+import { createIptablesWriter } from "#agents/network/iptables.ts";
+import { must } from "#base/assert.ts";
+import { realClock } from "#base/clock.ts";
+import { silentLog } from "#base/log.ts";
+import { runProcess } from "#base/process.ts";
+import { realRandom } from "#base/random.ts";
+import { createCaches } from "#client/cache.ts";
+import type { Kind } from "#resources/kind.ts";
+import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import { namespaces } from "#resources/kinds/namespace.ts";
+import { services } from "#resources/kinds/service.ts";
+import { FakeApi } from "#test/support/fakeapi.ts";
+
+const KINDS: Record<string, Kind> = { services, endpointSlices, namespaces };
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+async function serveUpstream(): Promise<void> {
+  await Bun.udpSocket({
+    hostname: "0.0.0.0",
+    port: 53,
+    socket: {
+      data: (socket, message, port, address) => {
+        const { id = 0, questions = [] } = decode(Buffer.from(message));
+        const name = questions[0]?.name ?? "";
+        const answers = [{ type: "A" as const, name, ttl: 60, data: "198.51.100.7" }];
+        socket.send(encode({ type: "response", id, questions, answers }), port, address);
+      },
+    },
+  });
+  say("ready");
+}
+
+async function serveCluster(resolvConf: string): Promise<void> {
+  const api = new FakeApi();
+  const caches = createCaches({ client: api.client, clock: realClock, log: silentLog });
+  const common = { run: runProcess, log: silentLog };
+  const writer = createIptablesWriter({ ...common, instance: "site", owners: ["dns"] });
+  const agent = createDnsAgent({
+    ...common,
+    writers: { IPv4: writer },
+    caches,
+    address: "10.43.0.10",
+    domain: "cluster.local",
+    cidrs: ["10.42.0.0/16", "10.43.0.0/16"],
+    resolvConf,
+    clock: realClock,
+    random: realRandom,
+  });
+  await agent.start(new AbortController().signal);
+  say("ready");
+  for await (const line of console) {
+    const { kind: plural, object } = JSON.parse(line) as { kind: string; object: object };
+    const kind = must(KINDS[plural], plural);
+    const seen = Promise.withResolvers<void>();
+    const end = caches.of(kind).onChange(() => seen.resolve());
+    api.put(kind, object);
+    await seen.promise;
+    end();
+    say("done");
+  }
+}
+
+const [what = "", resolvConf = ""] = process.argv.slice(2);
+await (what === "upstream" ? serveUpstream() : serveCluster(resolvConf));

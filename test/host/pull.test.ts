@@ -1,0 +1,146 @@
+/** Images from a real registry with TLS and a password. */
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { type Run, runProcess } from "#base/process.ts";
+import { imageTar, makeImage } from "#test/support/images.ts";
+import { startRegistry, type TestRegistry } from "#test/support/registry.ts";
+import { type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
+
+setDefaultTimeout(60_000);
+
+let host: HostRuntime;
+let registry: TestRegistry;
+/** First words of every program that was run: `nerdctl pull`, `sync`. */
+const programs: string[] = [];
+
+const recording: Run = (argv, options) => {
+  programs.push(argv.includes("pull") ? "pull" : (argv[0] ?? ""));
+  return runProcess(argv, options);
+};
+
+beforeAll(async () => {
+  [host, registry] = await Promise.all([startHostRuntime("pull"), startRegistry()]);
+  const tar = await imageTar({ name: "bramble.test/user:1", args: ["--user", "1000:2000"] });
+  for (const name of ["team/user:1", "library/user:1", "team/other:1"]) {
+    await registry.push(tar, name);
+  }
+});
+afterAll(async () => {
+  await host?.close();
+  await registry?.close();
+});
+
+const runtime = () => host.another({ run: recording, hostsDirs: [registry.hostsDir] });
+const auth = () => ({ username: registry.username, password: registry.password });
+
+test("with the right password, once however many ask, on the disk before it is there", async () => {
+  const name = `${registry.host}/team/user:1`;
+  const node = runtime();
+  programs.length = 0;
+  const all = await Promise.all([1, 2, 3].map(() => node.pull(name, auth())));
+  expect(programs).toEqual(["pull", "sync"]);
+  expect(new Set(all.map((image) => image.id)).size).toBe(1);
+  expect(all[0]).toMatchObject({ names: [name], user: "1000:2000" });
+  expect(await node.inspectImage(name)).toEqual(all[0]);
+
+  const spec = host.spec("id", { image: name });
+  const { id } = await host.runtime.run(spec);
+  await host.logWith(spec.logPath, "uid=1000 gid=2000");
+  await host.runtime.remove([id]);
+  // Credentials are gone from everywhere.
+  const left = Bun.spawnSync([
+    "grep",
+    "-rl",
+    btoa(`${auth().username}:${auth().password}`),
+    host.containerd.dir,
+  ]);
+  expect(left.stdout.toString()).toBe("");
+});
+
+test("without a password, or with a wrong one, it says so", async () => {
+  const name = `${registry.host}/team/other:1`;
+  await expect(runtime().pull(name)).rejects.toThrow(/401|authorization failed|no basic auth/i);
+  const wrong = { username: registry.username, password: "guess" };
+  await expect(runtime().pull(name, wrong)).rejects.toMatchObject({ reason: "ErrImagePull" });
+  expect(await host.runtime.inspectImage(name)).toBeUndefined();
+});
+
+test("by digest", async () => {
+  const image = await runtime().pull(`${registry.host}/team/user:1`, auth());
+  const digest = image.digests[0] ?? "";
+  await runtime().removeImage(image.id);
+  expect(await host.runtime.inspectImage(image.id)).toBeUndefined();
+  const again = await runtime().pull(digest, auth());
+  expect(again).toMatchObject({ id: image.id, digests: [digest] });
+});
+
+test("Docker Hub's names through a mirror, with the node's own credentials", async () => {
+  const registryConfig = `${host.containerd.dir}/registries.json`;
+  const token = btoa(`${registry.username}:${registry.password}`);
+  await Bun.write(registryConfig, JSON.stringify({ auths: { [registry.host]: { auth: token } } }));
+  const node = host.another({ hostsDirs: [registry.hostsDir], registryConfig });
+  // The pod's own are for Docker Hub and of no use to the mirror.
+  const image = await node.pull("user:1", { username: "hub", password: "user" });
+  expect(image.names).toEqual(["docker.io/library/user:1"]);
+  expect(await host.runtime.inspectImage("docker.io/library/user:1")).toEqual(image);
+});
+
+test("a name that is not there", async () => {
+  const pull = runtime().pull(`${registry.host}/team/none:1`, auth());
+  await expect(pull).rejects.toMatchObject({ reason: "ErrImagePull" });
+  await expect(pull).rejects.toThrow(/not found/);
+});
+
+test("removing an image gives its space back", async () => {
+  const size = () => {
+    const du = Bun.spawnSync([
+      "du",
+      "-s",
+      `${host.containerd.root}/io.containerd.content.v1.content`,
+    ]);
+    return Number(du.stdout.toString().split("\t")[0]);
+  };
+  const file = `${host.containerd.dir}/big`;
+  await Bun.write(file, crypto.getRandomValues(new Uint8Array(65536)).toHex().repeat(80));
+  const tar = `${host.containerd.dir}/big.tar`;
+  makeImage(tar, { name: "bramble.test/big:1", args: ["--scratch", "--file", `${file}:/big`] });
+  const before = size();
+  expect(await host.runtime.load(tar)).toEqual(["bramble.test/big:1"]);
+  expect(size()).toBeGreaterThan(before + 5_000);
+  await host.runtime.removeImage("bramble.test/big:1");
+  expect(size()).toBeLessThan(before + 1_000);
+});
+
+test("what a power cut left half on the disk is removed, and fetched again whole", async () => {
+  const file = `${host.containerd.dir}/payload`;
+  await Bun.write(file, "payload of the image");
+  const tar = `${host.containerd.dir}/cut.tar`;
+  makeImage(tar, { name: "bramble.test/cut:1", args: ["--file", `${file}:/payload`] });
+  const synced = Promise.withResolvers<void>();
+  const cut = host.another({
+    // The power goes before the files are on the disk.
+    run: (argv, options) => {
+      if (argv[0] !== "sync") return runProcess(argv, options);
+      synced.resolve();
+      return new Promise(() => {});
+    },
+    bootId: async () => "before",
+  });
+  void cut.load(tar);
+  await synced.promise;
+  const snapshots = `${host.containerd.root}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
+  const payloads = () => [...new Bun.Glob("*/fs/payload").scanSync({ cwd: snapshots })];
+  expect(payloads()).toHaveLength(1);
+  await Bun.write(`${snapshots}/${payloads()[0]}`, "");
+
+  const booted = host.another({ bootId: async () => "after" });
+  expect(await booted.inspectImage("bramble.test/cut:1")).toBeUndefined();
+  // What had been whole before stays.
+  expect(await booted.inspectImage("bramble.test/busybox:1")).toBeDefined();
+  expect(payloads()).toEqual([]);
+  await booted.load(tar);
+  const spec = host.spec("cat /payload", { image: "bramble.test/cut:1" });
+  const { id } = await booted.run(spec);
+  await host.logWith(spec.logPath, "payload of the image");
+  await booted.remove([id]);
+  expect([...new Bun.Glob("*").scanSync(`${host.containerd.dir}/nerdctl/fetching`)]).toEqual([]);
+});

@@ -1,0 +1,35 @@
+/** The programs of other languages that are clients here, installed by their own tools. */
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { mustRun } from "#test/support/instance.ts";
+
+export const GO = join(import.meta.dir, "go");
+export const PYTHON = join(import.meta.dir, "python");
+export const BUILD = join(import.meta.dir, "build");
+const INSTALL_MS_MAX = 240_000;
+
+/** The compiled Go tests. The first time takes minutes on a small machine. */
+export async function goTests(): Promise<string> {
+  const program = join(BUILD, "go.test");
+  mkdirSync(BUILD, { recursive: true });
+  const argv = ["go", "test", "-c", "-trimpath", "-o", program, "."];
+  const env = { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" };
+  await mustRun(["env", "-C", GO, ...argv], { env, timeoutMs: INSTALL_MS_MAX });
+  return program;
+}
+
+/** Python with the pinned packages; made anew when the pins change. */
+export async function python(): Promise<string> {
+  const venv = join(BUILD, "venv");
+  const program = join(venv, "bin/python");
+  const wanted = readFileSync(join(PYTHON, "requirements.txt"), "utf8");
+  const mark = join(venv, "installed.txt");
+  if (existsSync(mark) && readFileSync(mark, "utf8") === wanted) return program;
+  mkdirSync(BUILD, { recursive: true });
+  const options = { timeoutMs: INSTALL_MS_MAX };
+  await mustRun(["python3", "-m", "venv", "--clear", venv], options);
+  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"];
+  await mustRun([program, ...pip, "-r", join(PYTHON, "requirements.txt")], options);
+  writeFileSync(mark, wanted);
+  return program;
+}

@@ -1,0 +1,94 @@
+/** A real etcd for a test: one or three members on loopback, in a directory that goes with them. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { freePort } from "#test/support/instance.ts";
+import { type TempDir, tempDir } from "#test/support/store.ts";
+
+export interface EtcdMember {
+  readonly url: string;
+  /** As when the power goes. */
+  kill(): Promise<void>;
+  start(): void;
+  /** The process hangs, its connections stay. */
+  pause(): void;
+  resume(): void;
+}
+
+export interface EtcdCluster {
+  readonly urls: readonly string[];
+  readonly members: readonly EtcdMember[];
+  stop(): Promise<void>;
+}
+
+const READY_MS_MAX = 15_000;
+
+/** Fails with what is missing. */
+export function etcdProgram(): string {
+  const found = Bun.which("etcd");
+  if (found === null) throw new Error("etcd is missing (apt-get install etcd-server)");
+  return found;
+}
+
+export async function healthy(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) });
+    return (await answer.text()).includes('"true"');
+  } catch {
+    return false;
+  }
+}
+
+export async function startEtcd(
+  options: { members?: number; program?: string; flags?: readonly string[] } = {},
+): Promise<EtcdCluster> {
+  const { members: count = 1, program = etcdProgram(), flags = [] } = options;
+  const dir: TempDir = tempDir();
+  const names = Array.from({ length: count }, (_, i) => `m${i}`);
+  const ports = await Promise.all(names.flatMap(() => [freePort(), freePort()]));
+  const clientUrl = (i: number) => `http://127.0.0.1:${ports[i * 2]}`;
+  const peerUrl = (i: number) => `http://127.0.0.1:${ports[i * 2 + 1]}`;
+  const initial = names.map((name, i) => `${name}=${peerUrl(i)}`).join(",");
+  const members = names.map((name, i): EtcdMember & { end(): Promise<void> } => {
+    const data = join(dir.path, name);
+    mkdirSync(data, { recursive: true, mode: 0o700 });
+    const argv = [
+      ...["--name", name, "--data-dir", data, "--log-level", "error"],
+      ...["--listen-client-urls", clientUrl(i), "--advertise-client-urls", clientUrl(i)],
+      ...["--listen-peer-urls", peerUrl(i), "--initial-advertise-peer-urls", peerUrl(i)],
+      ...["--initial-cluster", initial, "--unsafe-no-fsync"],
+      ...flags,
+    ];
+    let child: Subprocess | undefined;
+    const end = async () => {
+      child?.kill("SIGKILL");
+      await child?.exited;
+      child = undefined;
+    };
+    return {
+      url: clientUrl(i),
+      start() {
+        const log = Bun.file(join(dir.path, `${name}.log`));
+        child = Bun.spawn([program, ...argv], { stdout: "ignore", stderr: log });
+      },
+      kill: end,
+      pause: () => child?.kill("SIGSTOP"),
+      resume: () => child?.kill("SIGCONT"),
+      end,
+    };
+  });
+  const stop = async () => {
+    await Promise.all(members.map((member) => member.end()));
+    dir.remove();
+  };
+  for (const member of members) member.start();
+  const limit = Date.now() + READY_MS_MAX;
+  while (!(await Promise.all(members.map(({ url }) => healthy(url)))).every(Boolean)) {
+    if (Date.now() > limit) {
+      await stop();
+      throw new Error("etcd did not become healthy");
+    }
+    await Bun.sleep(50);
+  }
+  return { urls: members.map(({ url }) => url), members, stop };
+}

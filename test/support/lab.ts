@@ -1,0 +1,100 @@
+/**
+ * Several nodes on this machine, driven through `test/lab/lab`; see its README for what each verb
+ * stands for.
+ */
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+
+const LAB = join(import.meta.dir, "../lab/lab");
+/** Another build may be named, so that one that runs for long is not replaced under it. */
+export const BRAMBLE = process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble");
+
+export interface Result {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Time that one verb or command may take. */
+const COMMAND_MS_MAX = 120_000;
+
+async function run(argv: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+  const child = Bun.spawn([...argv], {
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { ...process.env, ...env },
+    timeout: COMMAND_MS_MAX,
+  });
+  const [stdout, stderr, exitCode] = await Promise.all([
+    new Response(child.stdout).text(),
+    new Response(child.stderr).text(),
+    child.exited,
+  ]);
+  return { exitCode, stdout, stderr };
+}
+
+async function verb(...argv: string[]): Promise<string> {
+  const result = await run([LAB, ...argv], { LAB_NS: "bramble" });
+  if (result.exitCode !== 0) throw new Error(`lab ${argv.join(" ")}: ${result.stderr}`);
+  return result.stdout;
+}
+
+/** Address of node `nK` on the lab's switch. */
+export const addressOf = (node: string): string => `192.168.77.${10 + Number(node.slice(1))}`;
+
+export interface Lab {
+  /** Runs a command in a node (`n1` …) or on the LAN (`lan`). */
+  exec(node: string, ...argv: string[]): Promise<Result>;
+  /** As `exec`, but throws for a status other than 0; answers stdout. */
+  must(node: string, ...argv: string[]): Promise<string>;
+  /** Starts a command that lives until it is stopped or its node is cut; output goes to a file. */
+  spawn(node: string, log: string, ...argv: string[]): Subprocess;
+  cut(node: string): Promise<void>;
+  boot(node: string): Promise<void>;
+  renumber(node: string, address: string): Promise<void>;
+  partition(node: string): Promise<void>;
+  heal(node: string): Promise<void>;
+  down(): Promise<void>;
+}
+
+/** A fresh lab of `count` nodes with images loaded; one of an earlier run is taken down first. */
+export async function startLab(count: number, images: readonly string[] = []): Promise<Lab> {
+  await verb("down");
+  await verb("up", String(count), ...images.flatMap((path) => ["--image", path]));
+  const exec = (node: string, ...argv: string[]) => run([LAB, "exec", node, "--", ...argv]);
+  return {
+    exec,
+    async must(node, ...argv) {
+      const result = await exec(node, ...argv);
+      if (result.exitCode !== 0) {
+        throw new Error(`${node}: ${argv.join(" ")}: ${result.stderr || result.stdout}`);
+      }
+      return result.stdout;
+    },
+    spawn(node, log, ...argv) {
+      const file = Bun.file(log);
+      return Bun.spawn([LAB, "exec", node, "--", ...argv], { stdout: file, stderr: file });
+    },
+    cut: async (node) => void (await verb("cut", node)),
+    boot: async (node) => void (await verb("boot", node)),
+    renumber: async (node, address) => void (await verb("renumber", node, address)),
+    partition: async (node) => void (await verb("partition", node, "silent")),
+    heal: async (node) => void (await verb("heal", node)),
+    down: async () => void (await verb("down")),
+  };
+}
+
+/** Waits until `probe` answers something; throws with `what` after the limit. */
+export async function until<T>(
+  what: string,
+  limitMs: number,
+  probe: () => Promise<T | undefined | false>,
+): Promise<T> {
+  const deadline = performance.now() + limitMs;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false) return value;
+    if (performance.now() > deadline) throw new Error(`not within ${limitMs} ms: ${what}`);
+    await Bun.sleep(100);
+  }
+}

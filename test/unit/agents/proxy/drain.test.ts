@@ -1,0 +1,89 @@
+import { expect, test } from "bun:test";
+import { drained } from "#agents/proxy/drain.ts";
+import { limits } from "#base/limits.ts";
+import { silentLog } from "#base/log.ts";
+import { createCaches } from "#client/cache.ts";
+import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import type { EndpointSlice } from "#resources/types.gen.ts";
+import { fakeClock } from "#test/support/clock.ts";
+import { FakeApi } from "#test/support/fakeapi.ts";
+import { slice } from "#test/unit/agents/proxy/build.ts";
+
+/** A slice whose only endpoint is the pod `uid`. */
+function sliceOf(uid: string, endpoint: string): EndpointSlice {
+  const made = slice("web", [endpoint]);
+  const targetRef = { kind: "Pod", uid };
+  return { ...made, endpoints: (made.endpoints ?? []).map((each) => ({ ...each, targetRef })) };
+}
+
+async function setUp(
+  settled: () => Promise<void> = async () => {},
+  isAnswering: (podUid: string) => Promise<boolean> = async () => false,
+) {
+  const released: string[] = [];
+  const letGo = async (ips: readonly string[]) => void released.push(...ips);
+  const api = new FakeApi();
+  const clock = fakeClock();
+  api.put(endpointSlices, sliceOf("a", "10.42.0.2@n1"));
+  const slices = createCaches({ client: api.client, clock, log: silentLog }).of(endpointSlices);
+  await slices.whenSynced();
+  const wait = (uid: string) => {
+    const state = { over: false };
+    void drained({ slices, clock, log: silentLog, settled, isAnswering, letGo }, uid).then(() => {
+      state.over = true;
+    });
+    return state;
+  };
+  return { api, clock, wait, released };
+}
+
+test("a pod of no Service is not waited for", async () => {
+  const { clock, wait } = await setUp();
+  const other = wait("other");
+  await clock.settle();
+  expect(other.over).toBe(true);
+  expect(clock.timers).toBe(0);
+});
+
+test("a pod is let go a moment after the rules left it, not before", async () => {
+  const rules = Promise.withResolvers<void>();
+  const { api, clock, wait } = await setUp(() => rules.promise);
+  const pod = wait("a");
+  await clock.advance(500);
+  expect(pod.over).toBe(false);
+  api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
+  await clock.advance(500);
+  expect(pod.over).toBe(false);
+  rules.resolve();
+  await clock.advance(limits.drainQuietMs - 1);
+  expect(pod.over).toBe(false);
+  await clock.advance(1);
+  expect(pod.over).toBe(true);
+});
+
+test("rules that never follow do not hold a pod for ever", async () => {
+  const { clock, wait } = await setUp(() => new Promise(() => {}));
+  const pod = wait("a");
+  await clock.advance(limits.drainMsMax + limits.drainQuietMs - 1);
+  expect(pod.over).toBe(false);
+  await clock.advance(1);
+  expect(pod.over).toBe(true);
+});
+
+test("requests under way are answered first, those without an end are not waited for", async () => {
+  const answering = { now: true };
+  const { api, clock, wait, released } = await setUp(undefined, async () => answering.now);
+  const pod = wait("a");
+  api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
+  await clock.advance(limits.drainQuietMs + 5 * limits.drainLookMs);
+  expect(pod.over).toBe(false);
+  answering.now = false;
+  await clock.advance(limits.drainLookMs);
+  expect(pod.over).toBe(true);
+  // Who got no answer so far is sent elsewhere.
+  expect(released).toEqual(["10.42.0.2"]);
+  answering.now = true;
+  const endless = wait("a");
+  await clock.advance(limits.drainQuietMs + limits.drainAnswersMsMax);
+  expect(endless.over).toBe(true);
+});

@@ -1,0 +1,94 @@
+import { afterEach, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Containerd } from "#agents/runtime/containerd.ts";
+import { Suspects } from "#agents/runtime/suspects.ts";
+import type { Grpc } from "#base/grpc.ts";
+import { silentLog } from "#base/log.ts";
+import { Fields, Writer } from "#base/proto.ts";
+
+let dir: string;
+/** Digests of the images that containerd has, by name. */
+let images: Map<string, string>;
+let reachable: boolean;
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), "bramble-suspects-"));
+  images = new Map([["old:1", "sha256:old"]]);
+  reachable = true;
+});
+afterEach(() => rmSync(dir, { recursive: true }));
+
+const grpc: Grpc = {
+  async unary(method, message) {
+    if (!reachable) throw new Error("no containerd");
+    if (method.endsWith("/Delete")) images.delete(new Fields(message).text(1));
+    const answer = new Writer();
+    for (const [name, digest] of images) {
+      const target = new Writer().text(2, digest).done();
+      answer.bytes(1, new Writer().text(1, name).bytes(3, target).done());
+    }
+    return answer.done();
+  },
+  stream: () => Promise.reject(new Error("not used")),
+  close() {},
+};
+
+function boot(bootId: string): Suspects {
+  return new Suspects({
+    containerd: new Containerd(grpc, 1000),
+    log: silentLog,
+    dir,
+    bootId: async () => bootId,
+  });
+}
+
+test("a fetch that was finished leaves no doubt", async () => {
+  const done = await boot("a").begin("new:1");
+  images.set("new:1", "sha256:new");
+  await done();
+  expect(await boot("b").recover()).toEqual([]);
+  expect([...images.keys()]).toEqual(["old:1", "new:1"]);
+});
+
+test("one that was not is taken back after a boot, and only then", async () => {
+  await boot("a").begin("new:1");
+  images.set("new:1", "sha256:new");
+  images.set("other:1", "sha256:other");
+  expect(await boot("a").recover()).toEqual([]);
+  expect(await boot("b").recover()).toEqual(["new:1"]);
+  expect([...images.keys()]).toEqual(["old:1", "other:1"]);
+  expect(readdirSync(dir)).toEqual([]);
+});
+
+test("an image that is what it had been before the fetch is whole", async () => {
+  await boot("a").begin("old:1");
+  expect(await boot("b").recover()).toEqual([]);
+  await boot("b").begin("old:1");
+  images.set("old:1", "sha256:newer");
+  expect(await boot("c").recover()).toEqual(["old:1"]);
+});
+
+test("of a file whose names are not known, whatever is new is doubted", async () => {
+  await boot("a").begin("");
+  images.set("x:1", "sha256:x").set("y:1", "sha256:y");
+  expect(await boot("b").recover()).toEqual(["x:1", "y:1"]);
+});
+
+test("a note that was cut off doubts nothing", async () => {
+  writeFileSync(`${dir}/1-0`, "");
+  writeFileSync(`${dir}/1-1`, '{"bootId":"a"');
+  expect(await boot("b").recover()).toEqual([]);
+  expect(readdirSync(dir)).toEqual([]);
+});
+
+test("without containerd it is tried again", async () => {
+  await boot("a").begin("new:1");
+  images.set("new:1", "sha256:new");
+  const suspects = boot("b");
+  reachable = false;
+  await expect(suspects.recover()).rejects.toThrow("no containerd");
+  reachable = true;
+  expect(await suspects.recover()).toEqual(["new:1"]);
+});

@@ -1,0 +1,232 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { cronJobController as controller } from "#controllers/cronjob/controller.ts";
+import { dueOf } from "#controllers/cronjob/schedule.ts";
+import { cronJobs } from "#resources/kinds/cronjob.ts";
+import { jobs } from "#resources/kinds/job.ts";
+import { keyOf, type Stored } from "#resources/meta.ts";
+import type { CronJobSpec, Job } from "#resources/types.gen.ts";
+import { World } from "#test/support/world.ts";
+
+const KEY = "x/c";
+const MINUTE = 60_000;
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+function create(spec: Partial<CronJobSpec> = {}): void {
+  world.put(cronJobs, {
+    metadata: { namespace: "x", name: "c" },
+    spec: {
+      schedule: "*/5 * * * *",
+      concurrencyPolicy: "Allow",
+      timeZone: "UTC",
+      jobTemplate: { metadata: { labels: { a: "b" } }, spec: { template: {} } },
+      ...spec,
+    },
+  });
+}
+
+const settle = () => world.settle([controller]);
+const status = () => world.get(cronJobs, KEY)?.status;
+const running = () => world.list(jobs).filter((job) => job.status?.conditions === undefined);
+const again = () => {
+  const state = controller.read(KEY, { caches: world.caches, now: world.now, random: () => 0 });
+  return state && controller.plan(state, world.now).againMs;
+};
+
+function end(job: Stored<Job>, type = "Complete"): void {
+  const time = world.time();
+  const conditions = [{ type, status: "True", lastTransitionTime: time }];
+  const completionTime = type === "Complete" ? { completionTime: time } : {};
+  const body = { status: { conditions, startTime: time, ...completionTime } };
+  world.change(jobs, keyOf(job), body);
+}
+
+describe("a CronJob", () => {
+  test("makes a Job at each time, named by the minute, and waits for the next", () => {
+    create();
+    settle();
+    expect(world.list(jobs)).toHaveLength(0);
+    // A jump of the clock wakes nobody, so it is looked at every minute.
+    expect(again()).toBe(MINUTE);
+    world.now += 4 * MINUTE + 30_000;
+    expect(again()).toBe(30_100);
+    world.now += 30_000;
+    settle();
+    const [job] = world.list(jobs);
+    expect(job?.metadata).toMatchObject({
+      name: `c-${world.now / MINUTE}`,
+      labels: { a: "b" },
+      annotations: { "batch.kubernetes.io/cronjob-scheduled-timestamp": world.time() },
+      ownerReferences: [{ kind: "CronJob", controller: true }],
+    });
+    expect(status()).toMatchObject({ lastScheduleTime: world.time(), active: [{ kind: "Job" }] });
+    world.now += 1000;
+    settle();
+    expect(world.list(jobs)).toHaveLength(1);
+  });
+
+  test("a clock that was set forward by years makes one Job, set back it goes on at once", () => {
+    create();
+    const right = world.now;
+    world.now += 3 * 365 * 24 * 60 * MINUTE;
+    settle();
+    expect(world.list(jobs)).toHaveLength(1);
+    for (const job of running()) end(job);
+    world.now = right + 7 * MINUTE;
+    settle();
+    expect(running()).toHaveLength(0);
+    world.now = right + 10 * MINUTE;
+    settle();
+    expect(running().map(({ metadata }) => metadata.name)).toEqual([`c-${world.now / MINUTE}`]);
+  });
+
+  test("sees the end of its Job", () => {
+    create();
+    world.now += 5 * MINUTE;
+    settle();
+    for (const job of running()) end(job);
+    settle();
+    expect(status()?.active).toBeUndefined();
+    expect(status()?.lastSuccessfulTime).toBe(world.time());
+    expect(world.events.at(-1)).toContain("SawCompletedJob");
+  });
+
+  test("runs the last of several missed times once", () => {
+    create();
+    world.now += 23 * MINUTE;
+    settle();
+    expect(world.list(jobs)).toHaveLength(1);
+    expect(status()?.lastScheduleTime).toBe("2026-01-01T00:20:00Z");
+  });
+
+  test("warns of many missed times, and still runs the last", () => {
+    create({ schedule: "* * * * *" });
+    world.now += 300 * MINUTE;
+    settle();
+    expect(world.list(jobs)).toHaveLength(1);
+    expect(world.events.some((text) => text.includes("TooManyMissedTimes"))).toBe(true);
+  });
+
+  test("does not start what is past its deadline", () => {
+    create({ startingDeadlineSeconds: 30 });
+    world.now += 5 * MINUTE + 31_000;
+    settle();
+    expect(world.list(jobs)).toHaveLength(0);
+    world.now += 5 * MINUTE - 11_000;
+    settle();
+    expect(world.list(jobs)).toHaveLength(1);
+  });
+
+  test("suspended starts nothing", () => {
+    create({ suspend: true });
+    world.now += 20 * MINUTE;
+    settle();
+    expect(world.list(jobs)).toHaveLength(0);
+    expect(again()).toBeUndefined();
+  });
+
+  test("keeps as many ended Jobs as its limits say", () => {
+    create({ successfulJobsHistoryLimit: 2, failedJobsHistoryLimit: 1 });
+    for (let i = 0; i < 8; i++) {
+      world.now += 5 * MINUTE;
+      settle();
+      for (const job of running()) end(job, i % 2 === 0 ? "Complete" : "Failed");
+    }
+    settle();
+    const ends = world.list(jobs).map((job) => job.status?.conditions?.[0]?.type);
+    expect(ends.sort()).toEqual(["Complete", "Complete", "Failed"]);
+  });
+
+  test("tells of a schedule that it cannot read", () => {
+    create({ schedule: "nonsense" });
+    settle();
+    expect(world.events[0]).toContain("Warning UnParseableCronJobSchedule");
+  });
+});
+
+describe("concurrency", () => {
+  const twice = (concurrencyPolicy: string) => {
+    create({ concurrencyPolicy });
+    world.now += 5 * MINUTE;
+    settle();
+    world.now += 5 * MINUTE;
+    world.run(controller, KEY);
+  };
+
+  test("Allow: the next one starts beside", () => {
+    twice("Allow");
+    expect(running()).toHaveLength(2);
+  });
+
+  test("Forbid: the next one waits for the end, then starts", () => {
+    twice("Forbid");
+    expect(running()).toHaveLength(1);
+    expect(world.events.at(-1)).toContain("JobAlreadyActive");
+    for (const job of running()) end(job);
+    settle();
+    expect(running()).toHaveLength(1);
+    expect(world.list(jobs)).toHaveLength(2);
+  });
+
+  test("Replace: the running one goes", () => {
+    twice("Replace");
+    expect(world.list(jobs)).toHaveLength(1);
+    expect(world.list(jobs)[0]?.metadata.name).toBe(`c-${world.now / MINUTE}`);
+  });
+});
+
+describe("time zones", () => {
+  const at = (text: string) => Date.parse(text);
+  const due = (schedule: string, timeZone: string, after: string, now: string) =>
+    dueOf({ schedule, timeZone, afterMs: at(after), now: at(now) });
+
+  test("a time of day is that of the zone", () => {
+    const { dueMs } = due(
+      "30 8 * * *",
+      "Asia/Tokyo",
+      "2026-01-01T00:00:00Z",
+      "2026-01-02T00:00:00Z",
+    );
+    expect(dueMs).toBe(at("2026-01-01T23:30:00Z"));
+  });
+
+  test("every hour goes on through the change to summer time", () => {
+    const { missed } = due(
+      "0 * * * *",
+      "Europe/Berlin",
+      "2026-03-28T23:00:00Z",
+      "2026-03-29T05:00:00Z",
+    );
+    expect(missed).toBe(6);
+  });
+
+  test("an interval counts from the last run", () => {
+    const one = due("@every 1h30m", "UTC", "2026-01-01T00:10:00Z", "2026-01-01T03:30:00Z");
+    expect(one).toEqual({
+      dueMs: at("2026-01-01T03:10:00Z"),
+      missed: 2,
+      nextMs: at("2026-01-01T04:40:00Z"),
+    });
+  });
+});
+
+test("property: however late it looks, each time runs once at most, the last always", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { maxLength: 20 }), (steps) => {
+      world = new World();
+      create();
+      for (const minutes of steps) {
+        world.now += minutes * MINUTE;
+        settle();
+        const last = Math.floor(world.now / (5 * MINUTE)) * 5;
+        const names = world.list(jobs).map((job) => job.metadata.name);
+        if (last > Date.UTC(2026, 0, 1) / MINUTE) expect(names).toContain(`c-${last}`);
+        expect(new Set(names).size).toBe(names.length);
+      }
+    }),
+    { numRuns: 50 },
+  );
+});
