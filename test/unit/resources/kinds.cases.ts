@@ -20,6 +20,12 @@ export interface Case {
 }
 
 /** What Kubernetes makes of a case. */
+/** The first line of the recorded cases. */
+export interface Recording {
+  /** RFC 3339. */
+  readonly recordedAt: string;
+}
+
 export interface Golden extends Case {
   readonly causes?: string[];
   readonly head?: string[];

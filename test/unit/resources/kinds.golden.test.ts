@@ -3,17 +3,18 @@ import type { ApiObject } from "#resources/meta.ts";
 import { checkMetadata } from "#resources/names.ts";
 import { definitions } from "#resources/schema.ts";
 import { checkShape } from "#resources/shape.ts";
-import { bare, changed, type Golden, kindOf, objects } from "./kinds.cases.ts";
+import { bare, changed, type Golden, kindOf, objects, type Recording } from "./kinds.cases.ts";
 
 /**
  * What Kubernetes' own code makes of these objects: defaults, strategies and printers of v1.34.4,
  * run by `kinds.oracle.go`, recorded by `kinds.record.ts`.
  */
 const lines = await Bun.file(new URL("./kinds.golden.jsonl", import.meta.url)).text();
-const golden: Golden[] = lines
-  .trimEnd()
-  .split("\n")
-  .map((line) => JSON.parse(line));
+const [recording, ...golden]: [Recording, ...Golden[]] = JSON.parse(
+  `[${lines.trimEnd().replaceAll("\n", ",")}]`,
+);
+/** Ages were printed then. */
+const recordedAt = Date.parse(recording.recordedAt);
 
 const decode = (object: ApiObject): ApiObject => {
   const { schema } = kindOf(object);
@@ -97,7 +98,7 @@ describe("kinds print the columns of Kubernetes", () => {
     test(title(one), () => {
       const object = decode(changed(base(one), one));
       kindOf(object).defaults(object);
-      const row = kindOf(object).columns.map((column) => column.cell(object, Date.now()));
+      const row = kindOf(object).columns.map((column) => column.cell(object, recordedAt));
       expect(row as unknown[]).toEqual(one.row ?? []);
     });
   }

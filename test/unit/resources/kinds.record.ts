@@ -17,6 +17,7 @@ import {
   kindOf,
   objects,
   type Path,
+  type Recording,
 } from "./kinds.cases.ts";
 
 interface Answer {
@@ -217,6 +218,7 @@ function withoutNow(stored: unknown): unknown {
   return JSON.parse(text);
 }
 
+const recording: Recording = { recordedAt: new Date().toISOString() };
 const golden: Golden[] = [];
 for (const [on, object] of objects) {
   if (kindOf(object).storedAs) continue;
@@ -240,5 +242,6 @@ for (const [on, object] of objects) {
   }
 }
 const out = new URL("./kinds.golden.jsonl", import.meta.url);
-await Bun.write(out, golden.map((line) => `${JSON.stringify(line)}\n`).join(""));
+const written = [recording, ...golden].map((line) => `${JSON.stringify(line)}\n`);
+await Bun.write(out, written.join(""));
 console.log(`${golden.length} cases`);
