@@ -2,13 +2,13 @@
 # run.sh - installs what the tests need and runs every test; the last line is `N passed, N failed`.
 #
 #   ./test/run.sh            all sets but install, which boots machines (bun run test:install)
-#   ./test/run.sh SET...     some of: check unit component host e2e suites install cluster conformance
+#   ./test/run.sh SET...     some of: check rules unit property component host e2e suites install cluster conformance
 #
 # Needs root and a Debian-like machine. A missing tool is a failure, never a skipped test.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 sets=("$@")
-[ $# -gt 0 ] || sets=(check unit component host e2e suites cluster conformance)
+[ $# -gt 0 ] || sets=(check rules unit property component host e2e suites cluster conformance)
 passed=0 failed=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
@@ -50,10 +50,10 @@ step() { # $1 name, then a command that counts as one test
   if "$@" >"$logs/step" 2>&1; then passed=$((passed + 1)); echo "passed: $name"; else cat "$logs/step"; fail "$name"; fi
 }
 
-bun_tests() { # $1 folder
+bun_tests() { # $1 name of the set, $2... what bun test is told
   local log=$logs/$1 p f
   echo "== $1"
-  bun test --timeout 120000 "./test/$1/" >"$log" 2>&1
+  bun test --timeout 120000 "${@:2}" >"$log" 2>&1
   local code=$?
   grep -E '^\(fail\)|^error:|^# Unhandled' "$log" | head -50
   p=$(sed -n 's/^ *\([0-9]*\) pass$/\1/p' "$log" | tail -1) f=$(sed -n 's/^ *\([0-9]*\) fail$/\1/p' "$log" | tail -1)
@@ -83,7 +83,8 @@ for s in "${sets[@]}"; do
       step "types" bunx tsc --noEmit
       step "format and lint" bunx biome check .
       ;;
-    unit | component | host | e2e | suites | install | cluster) bun_tests "$s" ;;
+    property) PROPERTY_RUNS=all bun_tests property -t "property: " ./test/unit/ ;;
+    rules | unit | component | host | e2e | suites | install | cluster) bun_tests "$s" "./test/$s/" ;;
     conformance) smoke ;;
     *) fail "unknown set $s" ;;
   esac

@@ -10,6 +10,7 @@ import type { Client } from "#client/client.ts";
 import type { Action, Controller } from "#client/controller.ts";
 import type { Kind } from "#resources/kind.ts";
 import { type ApiObject, refKey, type Stored } from "#resources/meta.ts";
+import { tries } from "#test/support/property.ts";
 import { Refused, World } from "#test/support/world.ts";
 
 export interface Course<T> {
@@ -148,7 +149,7 @@ export function converges<T>(what: string, course: Course<T>): void {
   test(`property: ${what}`, async () => {
     await fc.assert(
       fc.asyncProperty(course.any, (value) => new Run(course, value).toRest()),
-      { numRuns: 100 },
+      tries(100),
     );
   });
 }

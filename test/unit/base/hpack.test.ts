@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodeHeaders, decodeHuffman, encodeHeaders, HpackError } from "#base/hpack.ts";
+import { tries } from "#test/support/property.ts";
 
 const bytes = (hex: string) => Buffer.from(hex.replace(/\s/g, ""), "hex");
 
@@ -38,12 +39,13 @@ describe("the examples of RFC 7541", () => {
   });
 });
 
-test("what is written is read", () => {
+test("property: what is written is read", () => {
   const name = fc.stringMatching(/^[a-z-]{1,40}$/);
   fc.assert(
     fc.property(fc.dictionary(name, fc.string({ maxLength: 400 })), (headers) => {
       expect(decodeHeaders(encodeHeaders(headers))).toEqual({ ...headers });
     }),
+    tries(100),
   );
 });
 

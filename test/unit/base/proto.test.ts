@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Fields, ProtoError, Writer } from "#base/proto.ts";
+import { tries } from "#test/support/property.ts";
 
 describe("what is written is read", () => {
-  test("for any message", () => {
+  test("property: for any message", () => {
     const field = fc.integer({ min: 1, max: 2000 });
     const entry = fc.oneof(
       fc.record({ field, number: fc.maxSafeInteger() }),
@@ -25,6 +26,7 @@ describe("what is written is read", () => {
           else expect([...(fields.bytes(each.field) ?? [])]).toEqual([...each.bytes]);
         }
       }),
+      tries(100),
     );
   });
 

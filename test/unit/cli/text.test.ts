@@ -5,6 +5,7 @@ import { elastic } from "#cli/elastic.ts";
 import { jsonText, printerFor, yamlText } from "#cli/output.ts";
 import { Columns } from "#cli/table.ts";
 import { durationMs } from "#cli/watching.ts";
+import { tries } from "#test/support/property.ts";
 
 test("columns are three apart, at least six wide, and the last is ragged", () => {
   const columns = new Columns();
@@ -37,7 +38,7 @@ b:
 `);
 });
 
-test("whatever is printed as YAML or JSON reads back the same", () => {
+test("property: whatever is printed as YAML or JSON reads back the same", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 4 }), (value) => {
       // JSON has no negative zero.
@@ -45,6 +46,7 @@ test("whatever is printed as YAML or JSON reads back the same", () => {
       expect(JSON.parse(jsonText(value))).toEqual(wanted);
       expect(parse(yamlText(value))).toEqual(wanted);
     }),
+    tries(100),
   );
 });
 

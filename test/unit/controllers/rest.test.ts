@@ -23,6 +23,7 @@ import { LOCAL_PROVISIONER } from "#resources/localvolume.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import { podStatus, template } from "#test/support/build.ts";
 import { fakeClock } from "#test/support/clock.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const ROUNDS_MAX = 40;
@@ -191,6 +192,6 @@ test("property: all controllers come to rest from any state, and then do nothing
       expect(world.settle(controllers, ROUNDS_MAX)).toBe(0);
       expect(world.writes).toBe(writes);
     }),
-    { numRuns: 150 },
+    tries(150),
   );
 }, 30_000);

@@ -11,6 +11,7 @@ import {
 } from "#resources/protobuf.ts";
 import { definitions } from "#resources/schema.ts";
 import type { Json } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { objectOf } from "./protobuf.arbitrary.ts";
 
 interface Case {
@@ -81,7 +82,7 @@ describe("every built-in kind", () => {
   });
 
   test.each(kinds.map(({ name, apiVersion, kind }) => [`${apiVersion} ${kind}`, name] as const))(
-    "%s comes back as it was",
+    "property: %s comes back as it was",
     (title, name) => {
       const [apiVersion = "", kind = ""] = title.split(" ");
       fc.assert(
@@ -89,7 +90,7 @@ describe("every built-in kind", () => {
           const object = { apiVersion, kind, ...(fields as { [key: string]: Json }) };
           expect(essence(decodeProtobuf(encodeProtobuf(object)))).toEqual(essence(object));
         }),
-        { numRuns: 8 },
+        tries(8),
       );
     },
   );
@@ -149,7 +150,7 @@ describe("what has no form", () => {
     expect(() => decodeProtobuf(bytes.subarray(0, bytes.length - 9))).toThrow(ProtobufError);
   });
 
-  test("any bytes are either read or refused", () => {
+  test("property: any bytes are either read or refused", () => {
     const pod = encodeProtobuf({
       apiVersion: "v1",
       kind: "Pod",
@@ -167,7 +168,7 @@ describe("what has no form", () => {
           expect(error).toBeInstanceOf(ProtobufError);
         }
       }),
-      { numRuns: 2000 },
+      tries(2000),
     );
   });
 });

@@ -4,6 +4,7 @@ import { podRequests } from "#resources/podrequests.ts";
 import type { PodSpec } from "#resources/types.gen.ts";
 import { schedule } from "#scheduler/plan.ts";
 import { packingProfile } from "#scheduler/profiles.ts";
+import { tries } from "#test/support/property.ts";
 import { asking, cluster, node, placed, pod, snapshot } from "#test/support/scheduling.ts";
 
 describe("filters", () => {
@@ -148,7 +149,7 @@ test("property: pods placed one after the other never overfill a node", () => {
         for (const n of state.live()) expect(n.requested["cpu"] ?? 0).toBeLessThanOrEqual(2000);
       },
     ),
-    { numRuns: 60 },
+    tries(60),
   );
 });
 

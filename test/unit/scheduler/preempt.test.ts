@@ -6,6 +6,7 @@ import { factsOf } from "#scheduler/facts.ts";
 import { schedule } from "#scheduler/plan.ts";
 import { couldFit, preempt } from "#scheduler/preempt.ts";
 import type { ClusterState } from "#scheduler/state.ts";
+import { tries } from "#test/support/property.ts";
 import { asking, cluster, node, type PodMore, pod, snapshot } from "#test/support/scheduling.ts";
 
 const ranked = (
@@ -240,6 +241,6 @@ test("property: after the victims are gone the pod fits; none is needless, none 
         }
       },
     ),
-    { numRuns: 300 },
+    tries(300),
   );
 });

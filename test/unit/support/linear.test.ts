@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type Event, isLinearizable, type Operation } from "#test/support/linear.ts";
+import { tries } from "#test/support/property.ts";
 
 const create = (value: string): Operation => ({ kind: "create", value });
 const update = (before: string, value: string): Operation => ({ kind: "update", before, value });
@@ -156,11 +157,14 @@ function historyOf(steps: readonly Step[]): { events: Event[]; last: string | un
 
 const steps = fc.array(anyStep, { minLength: 1, maxLength: 200 });
 
-test("what a perfect register answers is linearizable, however long and entangled", () => {
-  fc.assert(fc.property(steps, (all) => isLinearizable(historyOf(all).events)));
+test("property: what a perfect register answers is linearizable, however long", () => {
+  fc.assert(
+    fc.property(steps, (all) => isLinearizable(historyOf(all).events)),
+    tries(100),
+  );
 });
 
-test("a value that was replaced for good is never read again unseen", () => {
+test("property: a value that was replaced for good is never read again unseen", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const { events } = historyOf(all.map((step) => ({ ...step, isUnknown: false })));
@@ -178,5 +182,6 @@ test("a value that was replaced for good is never read again unseen", () => {
         !isLinearizable([...history, read("first", [at + 4, at + 5])])
       );
     }),
+    tries(100),
   );
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { type Answer, decode, encode, type Packet } from "dns-packet";
 import fc from "fast-check";
 import * as wire from "#agents/dns/wire.ts";
+import { tries } from "#test/support/property.ts";
 
 function query(name: string, type = "A", edns?: number): Buffer {
   const opt = { type: "OPT", name: ".", udpPayloadSize: edns, flags: 0, options: [] };
@@ -158,7 +159,7 @@ test("property: dns-packet reads what is written, and it never gets too long", (
         expect(more).toMatchObject(additionals.slice(0, more.length) as never);
       },
     ),
-    { numRuns: 300 },
+    tries(300),
   );
 });
 
@@ -167,6 +168,6 @@ test("property: no message makes the reader throw", () => {
     fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
       wire.readQuery(bytes);
     }),
-    { numRuns: 2_000 },
+    tries(2_000),
   );
 });

@@ -13,6 +13,7 @@ import {
   tableOf,
   to,
 } from "#test/support/ingress.ts";
+import { tries } from "#test/support/property.ts";
 
 /** Name of the Service that a request goes to. */
 function served(table: Table, host: string, target: string): string | undefined {
@@ -222,7 +223,7 @@ const arbitraryRule = fc.record({
   type: fc.constantFrom("exact", "prefix", "any"),
 });
 
-test("whatever the rules are, a request goes to a rule that matches, and to no worse one", () => {
+test("property: a request goes to a rule that matches, and to no worse one", () => {
   const matches = (one: { host: string | undefined; path: string; type: string }) => {
     const bare = one.path === "/" ? "" : one.path;
     return (host: string, path: string) =>
@@ -255,6 +256,6 @@ test("whatever the rules are, a request goes to a rule that matches, and to no w
         );
       },
     ),
-    { numRuns: 500 },
+    tries(500),
   );
 });

@@ -5,6 +5,7 @@ import type { PodPlan, Step } from "#agents/kubelet/types.ts";
 import type { PodSpec } from "#resources/types.gen.ts";
 import { simulate } from "#test/support/podsim.ts";
 import { box, ended, NOW, podOf, run, type StateOptions, stateOf } from "#test/support/podstate.ts";
+import { tries } from "#test/support/property.ts";
 
 const deletion = { deletionTimestamp: "2026-01-01T00:00:30Z", deletionGracePeriodSeconds: 30 };
 
@@ -308,12 +309,12 @@ describe("whatever happens", () => {
     main: fc.integer({ min: 1, max: 3 }),
   });
 
-  test("init containers come first, nothing runs twice, and a deleted pod leaves nothing", () => {
+  test("property: init containers come first, nothing runs twice, a deleted pod leaves nothing", () => {
     fc.assert(
       fc.property(spec, fc.array(fc.nat(), { minLength: 20, maxLength: 120 }), (shape, choices) => {
         simulate(shape, choices);
       }),
-      { numRuns: 300 },
+      tries(300),
     );
   });
 });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import type { Chain, Hook, RuleSet } from "#agents/network/packets.ts";
 import { silentLog } from "#base/log.ts";
+import { tries } from "#test/support/property.ts";
 import { FakeKernel } from "#test/unit/agents/network/kernel.ts";
 
 const FOREIGN = [
@@ -223,6 +224,6 @@ test("property: after changes and meddling the kernel has what is wanted, in ord
       expect(kernel.save()).not.toMatch(/BRAMBLE-[A-Z]/);
       expect(kernel.tables.get("filter")?.get("FORWARD")).toEqual(["-j BRAMBLE-other-PODS"]);
     }),
-    { numRuns: 300 },
+    tries(300),
   );
 });

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { type PolicyPod, type PolicyState, planPolicies, policyPod } from "#agents/policy/plan.ts";
 import type { NetworkPolicy, NetworkPolicySpec, Pod } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { send, type World } from "#test/unit/agents/proxy/walk.ts";
 
 const config = { family: "IPv4" as const, markBit: 0x10000 };
@@ -228,6 +229,6 @@ test("property: the rules say what the policies say", () => {
         }
       }
     }),
-    { numRuns: 300 },
+    tries(300),
   );
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { serviceMaps } from "#agents/proxy/maps.ts";
 import { planService, planServices, serviceOf } from "#agents/proxy/plan.ts";
 import type { EndpointSlice, Service } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { config, service, slice } from "#test/unit/agents/proxy/build.ts";
 import { sendOverMaps } from "#test/unit/agents/proxy/mapwalk.ts";
 import { type Fate, type Packet, send as sendOverRules } from "#test/unit/agents/proxy/walk.ts";
@@ -279,7 +280,7 @@ describe.each(BACKENDS)("%s", (_name, world) => {
           }
         }
       }),
-      { numRuns: 300 },
+      tries(300),
     );
   });
 
@@ -305,7 +306,7 @@ describe.each(BACKENDS)("%s", (_name, world) => {
           expect(fate).toBe(served ? "delivered" : "REJECT");
         }
       }),
-      { numRuns: 300 },
+      tries(300),
     );
   });
 });
@@ -330,6 +331,6 @@ test("property: both back ends answer every packet alike", () => {
         }
       }
     }),
-    { numRuns: 500 },
+    tries(500),
   );
 });

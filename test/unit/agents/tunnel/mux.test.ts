@@ -5,6 +5,7 @@ import { createMux, type Mux } from "#agents/tunnel/mux.ts";
 import type { NodeLink } from "#api/nodes.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
 import { limits } from "#base/limits.ts";
+import { tries } from "#test/support/property.ts";
 
 /** Two ends joined in memory; frames arrive in a later microtask, as from a socket. */
 function pair(onOpen: (target: string, channel: Channel) => void): {
@@ -30,7 +31,7 @@ async function collect(channel: Channel): Promise<Uint8Array[]> {
   return out;
 }
 
-test("messages of any size arrive whole and in order, both ways", async () => {
+test("property: messages of any size arrive whole and in order, both ways", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat({ max: 300_000 }), { maxLength: 8 }), async (sizes) => {
       const echo = async (_: string, channel: Channel) => {
@@ -49,7 +50,7 @@ test("messages of any size arrive whole and in order, both ways", async () => {
       await channel.closed;
       expect(server.channels).toBe(0);
     }),
-    { numRuns: 25 },
+    tries(25),
   );
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type LevelPlan, planLevels } from "#api/fair/levels.ts";
 import { FairQueues } from "#api/fair/queues.ts";
+import { tries } from "#test/support/property.ts";
 
 const plan = (name: string, more: Partial<LevelPlan> = {}): LevelPlan => ({
   name,
@@ -112,7 +113,7 @@ describe("seats", () => {
     expect(third.state).toBe("runs");
   });
 
-  test("are never more than there are, and none is lost, whatever comes and goes", async () => {
+  test("property: are never more than there are, and none is lost", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.record({ flow: fc.integer({ min: 0, max: 4 }), ends: fc.boolean() }), {
@@ -143,7 +144,7 @@ describe("seats", () => {
           expect([queues.running, queues.waiting]).toEqual([0, 0]);
         },
       ),
-      { numRuns: 50 },
+      tries(50),
     );
   });
 });

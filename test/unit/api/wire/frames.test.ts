@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { type FrameError, OPCODE, readFrame, writeFrame } from "#api/wire/frames.ts";
+import { tries } from "#test/support/property.ts";
 
 const MAX = 1 << 20;
 
@@ -25,7 +26,7 @@ function codeOf(input: Buffer, bytesMax = MAX): number {
 }
 
 describe("frames", () => {
-  test("of every length are read as they were written", () => {
+  test("property: of every length are read as they were written", () => {
     fc.assert(
       fc.property(fc.constantFrom(0, 1, 125, 126, 127, 65_535, 65_536, 70_000), (length) => {
         const payload = Buffer.alloc(length, "abc");
@@ -34,6 +35,7 @@ describe("frames", () => {
         expect(next?.frame).toEqual({ final: true, opcode: OPCODE.binary, payload });
         expect(next?.rest.toString()).toBe("rest");
       }),
+      tries(100),
     );
   });
 

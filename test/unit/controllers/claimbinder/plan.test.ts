@@ -11,6 +11,7 @@ import type {
   PersistentVolumeSpec,
   StorageClass,
 } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 let world: World;
@@ -218,6 +219,6 @@ test("property: no volume is ever of two claims, and bound ones agree", () => {
         expect(ref?.uid).toBe(one.metadata.uid);
       }
     }),
-    { numRuns: 60 },
+    tries(60),
   );
 });

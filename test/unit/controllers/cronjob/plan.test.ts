@@ -6,6 +6,7 @@ import { cronJobs } from "#resources/kinds/cronjob.ts";
 import { jobs } from "#resources/kinds/job.ts";
 import { keyOf, type Stored } from "#resources/meta.ts";
 import type { CronJobSpec, Job } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const KEY = "x/c";
@@ -227,6 +228,6 @@ test("property: however late it looks, each time runs once at most, the last alw
         expect(new Set(names).size).toBe(names.length);
       }
     }),
-    { numRuns: 50 },
+    tries(50),
   );
 });

@@ -10,6 +10,7 @@ import { keyOf, type Stored } from "#resources/meta.ts";
 import type { DaemonSetSpec, Pod, PodSpec, Taint } from "#resources/types.gen.ts";
 import { podStatus, runPod, template } from "#test/support/build.ts";
 import { fakeClock } from "#test/support/clock.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const KEY = "x/agent";
@@ -235,6 +236,6 @@ test("property: an update never makes more missing than it may, and ends", () =>
       expect(standing()).toHaveLength(count);
       expect(standing().every((pod) => image(pod) === "agent:2")).toBe(true);
     }),
-    { numRuns: 50 },
+    tries(50),
   );
 });

@@ -10,6 +10,7 @@ import { replicaSets } from "#resources/kinds/replicaset.ts";
 import { keyOf } from "#resources/meta.ts";
 import type { Deployment } from "#resources/types.gen.ts";
 import { deployment, runPod, template } from "#test/support/build.ts";
+import { tries } from "#test/support/property.ts";
 import { Refused, World } from "#test/support/world.ts";
 
 const both = [deploymentController, replicaSetController];
@@ -373,6 +374,6 @@ test("property: a rolling update keeps its bounds at every moment, and ends", ()
       expect(sizes(world)[`web:${image}`]).toBe(replicas);
       expect(world.list(pods)).toHaveLength(replicas);
     }),
-    { numRuns: 60 },
+    tries(60),
   );
 }, 60_000);

@@ -7,6 +7,7 @@ import { pods } from "#resources/kinds/pod.ts";
 import { services } from "#resources/kinds/service.ts";
 import type { Pod, Service } from "#resources/types.gen.ts";
 import { podStatus } from "#test/support/build.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const KEY = "x/web";
@@ -240,6 +241,6 @@ test("property: changes lead to exactly the addresses of the pods, in full slice
         expect(slices().every((slice) => slice.endpoints.length <= 100)).toBe(true);
       }
     }),
-    { numRuns: 50 },
+    tries(50),
   );
 });

@@ -8,6 +8,7 @@ import { nodes } from "#resources/kinds/node.ts";
 import { secrets } from "#resources/kinds/secret.ts";
 import { keyOf, type Stored } from "#resources/meta.ts";
 import type { OwnerReference } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 let world: World;
@@ -234,6 +235,6 @@ test("property: nothing owned by what is gone is left, nothing else is lost", as
       const expected = tree.flatMap((_, i) => (dead.has(i) ? [] : [`o${i}`]));
       expect(left().sort()).toEqual(expected.sort());
     }),
-    { numRuns: 80 },
+    tries(80),
   );
 });

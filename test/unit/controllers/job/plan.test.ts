@@ -6,6 +6,7 @@ import { jobs } from "#resources/kinds/job.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import { keyOf, type Stored } from "#resources/meta.ts";
 import type { Job, JobSpec, Pod } from "#resources/types.gen.ts";
+import { tries } from "#test/support/property.ts";
 import { Refused, World } from "#test/support/world.ts";
 
 const KEY = "x/j";
@@ -421,6 +422,6 @@ test("property: whatever fails, a Job ends, and counts each end once", () => {
       else expect(status().failed ?? 0).toBeGreaterThan(backoffLimit);
       expect(world.list(pods).every((one) => !one.metadata.finalizers?.length)).toBe(true);
     }),
-    { numRuns: 60 },
+    tries(60),
   );
 });

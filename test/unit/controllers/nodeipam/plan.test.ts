@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { nodeIpamController } from "#controllers/nodeipam/controller.ts";
 import { nodes } from "#resources/kinds/node.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const cidrs = (world: World) => world.list(nodes).map((node) => node.spec?.podCIDR);
@@ -62,6 +63,6 @@ test("property: whatever joins and leaves, no range is given twice", () => {
         expect(new Set(given).size).toBe(given.length);
       }
     }),
-    { numRuns: 50 },
+    tries(50),
   );
 });

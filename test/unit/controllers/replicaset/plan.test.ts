@@ -6,6 +6,7 @@ import { replicaSets } from "#resources/kinds/replicaset.ts";
 import { controllerOf, keyOf, type Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
 import { podStatus, replicaSet, runPod, template } from "#test/support/build.ts";
+import { tries } from "#test/support/property.ts";
 import { Refused, World } from "#test/support/world.ts";
 
 const KEY = "x/web-1";
@@ -300,5 +301,6 @@ test("property: from any state it comes to rest with exactly the pods asked for"
         expect(status(world)?.replicas).toBe(replicas);
       },
     ),
+    tries(100),
   );
 });

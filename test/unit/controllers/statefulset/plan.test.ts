@@ -8,6 +8,7 @@ import { statefulSets } from "#resources/kinds/statefulset.ts";
 import { keyOf } from "#resources/meta.ts";
 import type { Pod, StatefulSetSpec } from "#resources/types.gen.ts";
 import { podStatus, runPod, template } from "#test/support/build.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 const KEY = "x/db";
@@ -329,6 +330,6 @@ test("property: ordered sets never skip a pod, never have one more, and come to 
       expect(Object.values(images()).every((one) => one === image)).toBe(true);
       expect(settle()).toBe(0);
     }),
-    { numRuns: 60 },
+    tries(60),
   );
 });

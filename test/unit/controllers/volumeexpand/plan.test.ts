@@ -5,6 +5,7 @@ import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";
 import { persistentVolumeClaims } from "#resources/kinds/persistentvolumeclaim.ts";
 import { LOCAL_PROVISIONER } from "#resources/localvolume.ts";
 import { compareQuantity } from "#resources/quantity.ts";
+import { tries } from "#test/support/property.ts";
 import { World } from "#test/support/world.ts";
 
 function bound(asks: string, provisioner = LOCAL_PROVISIONER): World {
@@ -83,6 +84,6 @@ test("property: a claim never tells more than its node has made, and gets there 
       expect(compareQuantity(has, asks)).toBeGreaterThanOrEqual(0);
       expect(settle(world)).toBe(0);
     }),
-    { numRuns: 50 },
+    tries(50),
   );
 });

@@ -51,7 +51,7 @@ test("lines have at most 100 columns", () => {
 test("no test is left out", () => {
   const bans = /\b(?:test|it|describe)\.(?:skip|only|todo|skipIf|todoIf|failing)\b|\b[xf]it\(/;
   const left = violations(({ path, lines }) =>
-    isTest(path) && path !== "test/unit/style.test.ts"
+    isTest(path) && path !== "test/rules/style.test.ts"
       ? lines.flatMap((line, i) =>
           bans.test(line)
             ? [`${path}:${i + 1}: a test is never skipped, singled out or a todo`]

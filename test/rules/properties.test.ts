@@ -16,3 +16,15 @@ test("each plan has a property test", () => {
   });
   expect(without).toEqual([]);
 });
+
+test("what is tried less often with the unit tests is found by its name", () => {
+  const unnamed = sources(["test/unit"]).flatMap(({ path, lines }) => {
+    let title = "";
+    return lines.flatMap((line, i) => {
+      if (/^\s*test(\.each)?\(/.test(line)) title = `${line}${lines[i + 1] ?? ""}`;
+      const isTried = /\btries\(/.test(line) && !title.includes("property: ");
+      return isTried ? [`${path}:${i + 1}: a test that uses tries() is named "property: …"`] : [];
+    });
+  });
+  expect(unnamed).toEqual([]);
+});
