@@ -309,7 +309,7 @@ describe("whatever happens", () => {
     main: fc.integer({ min: 1, max: 3 }),
   });
 
-  test("property: init containers come first, nothing runs twice, a deleted pod leaves nothing", () => {
+  test("property: init containers come first, nothing runs twice, a deleted pod goes", () => {
     fc.assert(
       fc.property(spec, fc.array(fc.nat(), { minLength: 20, maxLength: 120 }), (shape, choices) => {
         simulate(shape, choices);
