@@ -6,7 +6,6 @@ import {
   defaultClusterRoles,
   defaultRoles,
 } from "#api/auth/defaults.ts";
-import { peek, storeKey } from "#api/codec.ts";
 import { type Core, timestamp } from "#api/core.ts";
 import { ensure, settle } from "#api/ensure.ts";
 import { AddressRange } from "#api/services/ranges.ts";
@@ -149,13 +148,10 @@ function localApiServices(core: Core): ApiObject[] {
 }
 
 /** Default roles follow the program, unless somebody switched that off (`autoupdate: false`). */
-async function settleRole(core: Core, object: ApiObject): Promise<void> {
-  const { kind = "", metadata = {} } = object;
-  const bucket = `rbac.authorization.k8s.io/${kind.toLowerCase()}s`;
-  const item = await core.store.get(storeKey(bucket, metadata.namespace, metadata.name ?? ""));
-  if (item === undefined) return ensure(core, object);
-  const live = peek(item);
-  const auto = live.metadata.annotations?.["rbac.authorization.kubernetes.io/autoupdate"];
-  if (auto === "false" || "aggregationRule" in live || kind.endsWith("Binding")) return;
-  await settle(core, object);
+function settleRole(core: Core, object: ApiObject): Promise<void> {
+  if (object.kind?.endsWith("Binding") === true) return ensure(core, object);
+  return settle(core, object, (live) => {
+    const auto = live.metadata.annotations?.["rbac.authorization.kubernetes.io/autoupdate"];
+    return auto === "false" || "aggregationRule" in live ? undefined : object;
+  });
 }

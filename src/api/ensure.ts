@@ -1,5 +1,5 @@
 /** Writes of the server itself: what must be there, and what must be so. */
-import { decodeItem, storeKey } from "#api/codec.ts";
+import { storeKey } from "#api/codec.ts";
 import type { Call, Core } from "#api/core.ts";
 import { ApiError } from "#api/errors.ts";
 import type { Resource } from "#api/registry.ts";
@@ -8,7 +8,7 @@ import { must } from "#base/assert.ts";
 import type { Cancel } from "#base/clock.ts";
 import { insist } from "#base/insist.ts";
 import { limits } from "#base/limits.ts";
-import type { ApiObject } from "#resources/meta.ts";
+import type { ApiObject, Stored } from "#resources/meta.ts";
 import { StorageError } from "#store/store.ts";
 
 const SYSTEM = { name: "system:apiserver", groups: ["system:masters"] };
@@ -41,33 +41,58 @@ function resourceFor(core: Core, object: ApiObject): Resource {
 export async function ensure(core: Core, object: ApiObject): Promise<void> {
   const resource = resourceFor(core, object);
   const { name = "", namespace } = object.metadata ?? {};
-  if ((await core.store.get(storeKey(resource.bucket, namespace, name))) !== undefined) return;
+  const key = storeKey(resource.bucket, namespace, name);
+  if ((await core.store.get(key)) !== undefined) return;
   const call = internalCall(resource, namespace === undefined ? {} : { namespace });
   try {
     await createObject(core, call, object);
   } catch (error) {
-    // Somebody else made it in the meantime: it is there.
-    if (!(error instanceof ApiError) || error.status.reason !== "AlreadyExists") throw error;
+    // Somebody else made it in the meantime, and has what this one asked for: it is there.
+    if ((await core.store.get(key)) === undefined) throw error;
   }
 }
 
-/** Creates an object, or brings it to what it should be. An unchanged one writes nothing. */
-export async function settle(core: Core, object: ApiObject): Promise<void> {
-  const resource = resourceFor(core, object);
-  const { name = "", namespace } = object.metadata ?? {};
-  const item = await core.store.get(storeKey(resource.bucket, namespace, name));
-  if (item === undefined) return ensure(core, object);
+/** What of an object should be otherwise; undefined: it stays as it is. */
+export type Decide = (live: Stored) => ApiObject | undefined;
+
+/**
+ * Changes the object of this kind and name; answers whether it is there. An unchanged one writes
+ * nothing. Where another server of the same datastore changes it meanwhile, it is read and decided
+ * on again.
+ *
+ * @throws ApiError 409 where others came in between every time.
+ */
+export async function amend(core: Core, named: ApiObject, decide: Decide): Promise<boolean> {
+  const resource = resourceFor(core, named);
+  const { name = "", namespace } = named.metadata ?? {};
   const call = internalCall(resource, namespace === undefined ? { name } : { namespace, name });
-  await updateObject(core, call, {
-    name,
-    subresource: "",
-    next: () => {
-      const live = decodeItem(item);
-      return { ...live, ...object, metadata: { ...live.metadata, ...object.metadata } };
-    },
-    keep: () => {},
-    trusted: true,
-  });
+  try {
+    await updateObject(core, call, {
+      name,
+      subresource: "",
+      next: (read) => {
+        const live = read();
+        const wanted = decide(live);
+        if (wanted === undefined) return live;
+        return { ...live, ...wanted, metadata: { ...live.metadata, ...wanted.metadata } };
+      },
+      keep: () => {},
+      trusted: true,
+    });
+    return true;
+  } catch (error) {
+    if (!(error instanceof ApiError) || error.status.reason !== "NotFound") throw error;
+    return false;
+  }
+}
+
+/** Creates an object, or brings it to what it should be. As `amend`. */
+export async function settle(
+  core: Core,
+  object: ApiObject,
+  decide: Decide = () => object,
+): Promise<void> {
+  if (!(await amend(core, object, decide))) await ensure(core, object);
 }
 
 /** A server whose disk is full serves what is there, and makes what is missing once there is room. */

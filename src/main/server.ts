@@ -43,7 +43,7 @@ async function ensureDnsService(client: Client, clusterIPs: string[]): Promise<v
   if ((await client.get(services, ref)) !== undefined) return;
   const labels = { "k8s-app": "kube-dns", "kubernetes.io/name": "CoreDNS" };
   const port = (name: string, protocol: string) => ({ name, protocol, port: 53, targetPort: 53 });
-  const made = client.create(services, {
+  const create = client.create(services, {
     apiVersion: "v1",
     kind: "Service",
     metadata: { ...ref, labels },
@@ -54,7 +54,10 @@ async function ensureDnsService(client: Client, clusterIPs: string[]): Promise<v
       ports: [port("dns", "UDP"), port("dns-tcp", "TCP")],
     },
   });
-  await made.catch(unlessConflict);
+  await create.catch(async (error: unknown) => {
+    // The other server's has the address by now.
+    if ((await client.get(services, ref)) === undefined) throw error;
+  });
 }
 
 /** Each is made once; an operator's change stays. */

@@ -35,6 +35,16 @@ test("servers have one authority, one key for service accounts and one admin", (
   expect(readIn(second, "pki/server.key")).not.toBe(readIn(first, "pki/server.key"));
 });
 
+test("servers that start at once on an empty datastore all become ready", async () => {
+  for (let round = 0; round < 2; round++) {
+    const flags = ["--etcd-prefix", `/once-${round}/`, "--server-token", "x".repeat(32)];
+    const names = ["a", "b", "c"].map((name) => `${name}${round}`);
+    const all = await Promise.all(names.map((name, i) => servers.add(name, `192.0.2.${i + 4}`)));
+    await Promise.all(all.map((server) => server.start(...flags)));
+    await Promise.all(all.map((server) => server.kill("SIGTERM")));
+  }
+}, 60_000);
+
 test("what one writes the other has at once, and a token of one is good at the other", async () => {
   await first.kubectl("create", "configmap", "a", "--from-literal=x=1");
   expect(await second.kubectl("get", "cm", "a", "-o", "jsonpath={.data.x}")).toBe("1");

@@ -1,9 +1,10 @@
 /** Writes the rules of aggregated roles whenever a part of theirs changed. */
 import { aggregate, type Roles } from "#api/auth/roles.ts";
 import type { Core } from "#api/core.ts";
-import { settle } from "#api/ensure.ts";
+import { amend } from "#api/ensure.ts";
 import { sameJson } from "#api/json.ts";
 import { messageOf } from "#base/errors.ts";
+import type { ApiObject } from "#resources/meta.ts";
 
 /** One pass: true when something was written. */
 async function pass(core: Core, roles: Roles): Promise<boolean> {
@@ -12,12 +13,9 @@ async function pass(core: Core, roles: Roles): Promise<boolean> {
     if (role.metadata.deletionTimestamp !== undefined) continue;
     const rules = aggregate(role, roles.clusterRoles());
     if (rules === undefined || sameJson(rules, role.rules ?? [])) continue;
-    const { name } = role.metadata;
-    await settle(core, {
-      apiVersion: "rbac.authorization.k8s.io/v1",
-      kind: "ClusterRole",
-      metadata: { name },
-      ...{ rules },
+    await amend(core, role, (live) => {
+      const now = aggregate(live, roles.clusterRoles());
+      return now && ({ rules: now } as ApiObject);
     });
     changed = true;
   }

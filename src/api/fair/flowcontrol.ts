@@ -8,7 +8,7 @@ import { CATCH_ALL, defaultLevels, defaultSchemas, planLevels } from "#api/fair/
 import { FairQueues } from "#api/fair/queues.ts";
 import { follow } from "#api/follow.ts";
 import { limits } from "#base/limits.ts";
-import type { ApiObject } from "#resources/meta.ts";
+import type { ApiObject, Stored } from "#resources/meta.ts";
 import type { FlowSchema, PriorityLevelConfiguration } from "#resources/types.gen.ts";
 
 export interface FlowControl {
@@ -113,10 +113,9 @@ export function createFlowControl(core: Core): FlowControl {
 const AUTO = "apf.kubernetes.io/autoupdate-spec";
 
 /** Defaults follow the program, unless somebody said otherwise by that annotation. */
-async function settleDefault(core: Core, object: ApiObject): Promise<void> {
-  const { metadata = {} } = object;
-  const bucket = `flowcontrol.apiserver.k8s.io/${object.kind?.toLowerCase()}s`;
-  const item = await core.store.get(`${bucket}/${metadata.name}`);
-  if (item !== undefined && !item.value.includes(`"${AUTO}":"true"`)) return;
-  await settle(core, { ...object, metadata: { ...metadata, annotations: { [AUTO]: "true" } } });
+function settleDefault(core: Core, object: ApiObject): Promise<void> {
+  const metadata = { ...object.metadata, annotations: { [AUTO]: "true" } };
+  const wanted = { ...object, metadata };
+  const follows = (live: Stored): boolean => live.metadata.annotations?.[AUTO] === "true";
+  return settle(core, wanted, (live) => (follows(live) ? wanted : undefined));
 }
