@@ -106,6 +106,11 @@ if [ -n "$down" ]; then
 fi
 [ ! -e "$data" ] || die "$data exists: a demonstration runs already, or was cut off; remove it with --down"
 
+apt_install() { # its many words are shown only where it fails
+  local words
+  words=$(apt-get install -y -qq --no-install-recommends "$@" 2>&1) || die "apt-get install $*: $words"
+}
+
 install_packages() {
   local want=() pair
   for pair in containerd:containerd runc:runc iptables:iptables ip:iproute2 conntrack:conntrack busybox:busybox-static \
@@ -118,14 +123,14 @@ install_packages() {
   say "installing ${want[*]}"
   export DEBIAN_FRONTEND=noninteractive
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "${want[@]}" >/dev/null
+  apt_install "${want[@]}"
 }
 
 install_bun() {
   command -v bun >/dev/null && return 0
   if ! command -v npm >/dev/null; then
     say "installing npm"
-    apt-get install -y -qq --no-install-recommends npm >/dev/null
+    apt_install npm
   fi
   say "installing bun"
   npm install --global --silent "bun@$(sed -n 's/.*"@types\/bun": "\(.*\)".*/\1/p' package.json)" >/dev/null

@@ -111,8 +111,10 @@ install_debs() { # those of the bundle that are not there
 }
 install_by_apt() {
   export DEBIAN_FRONTEND=noninteractive
+  local words
   apt-get update -qq
-  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  # Its many words are shown only where it fails.
+  words=$(apt-get install -y -qq --no-install-recommends "$@" 2>&1) || die "apt-get install $*: $words"
 }
 install_packages() {
   local want had p

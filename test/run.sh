@@ -21,7 +21,7 @@ prepare() {
   for pair in containerd:containerd runc:runc iptables:iptables nft:nftables ip:iproute2 conntrack:conntrack ipset:ipset \
     busybox:busybox-static umoci:umoci skopeo:skopeo jq:jq setpriv:util-linux ps:procps curl:curl dig:dnsutils \
     docker-registry:docker-registry etcd:etcd-server openssl:openssl nc.openbsd:netcat-openbsd avahi-daemon:avahi-daemon \
-    avahi-browse:avahi-utils dbus-daemon:dbus faketime:faketime systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
+    avahi-browse:avahi-utils dbus-daemon:dbus modprobe:kmod faketime:faketime systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
     qemu-aarch64-static:qemu-user-static; do
     command -v "${pair%%:*}" >/dev/null || want+=("${pair##*:}")
   done

@@ -265,10 +265,20 @@ class FilePki implements Pki {
       notAfterMs: NO_END_MS,
       uses: ["server auth"],
     });
-    // The key goes first: a certificate without its key is made anew at the next start.
-    const pair = { keyPem: this.#write(FILES.serverKey, keyPem(key)), certPem };
-    this.#write(FILES.serverCert, certPem);
+    const pair = { keyPem: keyPem(key), certPem };
+    this.#keep(pair);
     return pair;
+  }
+
+  /** Where the disk is full the pair serves as long as this process does. */
+  #keep(pair: KeyPair): void {
+    try {
+      // The key goes first: a certificate without its key is made anew at the next start.
+      this.#write(FILES.serverKey, pair.keyPem);
+      this.#write(FILES.serverCert, pair.certPem);
+    } catch (error) {
+      this.#options.log.warn("the server's certificate was not kept", { error: messageOf(error) });
+    }
   }
 
   /** The pair on the disk, when it is whole, ours, without an end and has every name. */

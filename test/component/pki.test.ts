@@ -1,7 +1,7 @@
 /** The cluster's keys on a real disk and in a real TLS handshake. */
 import { afterEach, expect, test } from "bun:test";
 import { createPrivateKey, generateKeyPairSync, sign, verify, X509Certificate } from "node:crypto";
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { openPki, type Pki, type PkiOptions } from "#api/pki.ts";
 import { OperatorError } from "#base/errors.ts";
@@ -75,6 +75,20 @@ test("whatever the clock shows, the CA and the server's certificate have no end"
       expect(new Date(validTo).toISOString()).toBe("9999-12-31T23:59:59.000Z");
     }
   }
+});
+
+test("a certificate for new addresses that the disk has no room for serves all the same", async () => {
+  const settings = options();
+  const first = await opened(settings);
+  // As on a full disk, no file can be replaced.
+  mkdirSync(join(settings.dir, "server.key.new"));
+  const moved = { ...settings, ips: ["192.0.2.8"] };
+  const pki = await opened(moved);
+  expect(new X509Certificate(pki.server().certPem).checkIP("192.0.2.8")).toBe("192.0.2.8");
+  expect((await opened(settings)).server()).toEqual(first.server());
+  rmSync(join(settings.dir, "server.key.new"), { recursive: true });
+  const kept = (await opened(moved)).server();
+  expect((await opened(moved)).server()).toEqual(kept);
 });
 
 test("clients that know the CA trust the server, and no other ones do", async () => {

@@ -106,6 +106,10 @@ beforeAll(async () => {
   expect(status.stdout).toEndWith(`deployment "web" successfully rolled out\n`);
   const ready = await ours("wait", "--for=condition=Ready", "pod/rich", "--timeout=30s");
   expect(ready.stdout).toBe("pod/rich condition met\n");
+  await eventually("both have said their line", 10_000, async () => {
+    const { stdout } = await ours("logs", "rich", "--all-containers");
+    return stdout.includes("from main") && stdout.includes("from side");
+  });
   // Lines in the making would differ between two looks.
   await eventually("all is quiet", 10_000, async () => {
     const look = () => cluster.must("get", "all,events", "-A", "-o", "name");
