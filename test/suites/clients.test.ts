@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { webManifest } from "#test/e2e/web.ts";
-import { BUILD, GO, goTests, PYTHON, python } from "#test/suites/programs.ts";
+import { BUILD, GO, goTests, INSTALL_MS_MAX, PYTHON, python } from "#test/suites/programs.ts";
 import { type Instance, run, startInstance } from "#test/support/instance.ts";
 
 const SUITE_MS_MAX = 100_000;
@@ -36,7 +36,7 @@ test(
     const ran = out.match(/^ *--- PASS: \S+/gm) ?? [];
     expect(ran.length).toBeGreaterThan(15);
   },
-  SUITE_MS_MAX + 250_000,
+  SUITE_MS_MAX + INSTALL_MS_MAX,
 );
 
 test(
@@ -47,5 +47,5 @@ test(
     await Bun.write(join(BUILD, "python.txt"), out);
     expect(out).toMatch(/\d+ passed/);
   },
-  SUITE_MS_MAX + 250_000,
+  SUITE_MS_MAX + INSTALL_MS_MAX,
 );

@@ -2,13 +2,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
 import { type BenchServer, startServer } from "#test/bench/server.ts";
-import { BUILD, PYTHON, python } from "#test/suites/programs.ts";
+import { BUILD, INSTALL_MS_MAX, PYTHON, python } from "#test/suites/programs.ts";
 import { run } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
 
 /** Of the fuzzing itself; what installs it comes before. */
 const SECONDS = Number(process.env["FUZZ_SECONDS"] ?? "25");
-const MORE_MS = 300_000;
+const MORE_MS = INSTALL_MS_MAX + 120_000;
 
 let server: BenchServer;
 beforeAll(async () => {

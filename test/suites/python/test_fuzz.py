@@ -19,6 +19,7 @@ SECONDS = float(os.environ.get("FUZZ_SECONDS", "25"))
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "2"))
 SEED = int(os.environ.get("FUZZ_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 31)
 ANSWER_SECONDS_MAX = 10
+TRIED_MIN = 50
 # They wait for a stream that is upgraded, or for a pod that nobody runs.
 STREAMS = ("/exec", "/attach", "/portforward", "/proxy", "/proxy/{path}", "/watch/")
 
@@ -80,7 +81,8 @@ def test_nothing_breaks_the_server():
     end = time.monotonic() + SECONDS
     tried, codes, broken = 0, {}, []
     for name, operation in operations(rng):
-        if time.monotonic() > end:
+        # On a slow machine it takes longer, for so many are wanted; the caller ends it at last.
+        if time.monotonic() > end and tried > TRIED_MIN:
             break
         tried += 1
 
@@ -105,7 +107,7 @@ def test_nothing_breaks_the_server():
     healthy = session.get(f"{host}/readyz", timeout=ANSWER_SECONDS_MAX)
     print(f"seed {SEED}: {tried} operations, answers {dict(sorted(codes.items()))}")
     assert healthy.text == "ok"
-    assert tried > 50
+    assert tried > TRIED_MIN
     # Apply says so where a field is unknown, as Kubernetes does.
     broken = [one for one in broken if "failed to create typed patch object" not in one]
     assert not broken, "\n".join(broken[:10])
