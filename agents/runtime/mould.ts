@@ -97,8 +97,8 @@ export function cast({ of, hostname, netnsPath }: Mould, id: string, spec: Conta
   // Both are in no other word; a hostname may be anything, so it is only replaced as a whole.
   const here = (text: string) =>
     text === hostname ? own : text.replaceAll(of.id, id).replaceAll(netnsPath, wanted);
-  const { [MOUNTS]: _, ...kept } = of.labels;
-  const labels = Object.entries(kept).filter(([key]) => !key.startsWith(ownPrefix));
+  const kept = Object.entries(withoutMounts(of.labels));
+  const labels = kept.filter(([key]) => !key.startsWith(ownPrefix));
   const sources = new Map(
     splitMounts(spec.mounts).told.map(({ target, source }) => [clean(target), source]),
   );
@@ -138,7 +138,7 @@ export function cast({ of, hostname, netnsPath }: Mould, id: string, spec: Conta
 
 const ownPrefix = labelKeys.pod.slice(0, labelKeys.pod.indexOf("/") + 1);
 
-function withoutMounts(annotations: Readonly<Record<string, string>>): Record<string, string> {
-  const { [MOUNTS]: _, ...rest } = annotations;
+function withoutMounts(named: Readonly<Record<string, string>>): Record<string, string> {
+  const { [MOUNTS]: _, ...rest } = named;
   return rest;
 }
