@@ -71,13 +71,17 @@ async function waitEnd(
   }
 }
 
-async function signal(worker: PodWork, run: RunRecord, name: string): Promise<void> {
+/** Answers why it was not sent; "" when it was. */
+async function signal(worker: PodWork, run: RunRecord, name: string): Promise<string> {
   try {
     await worker.context.runtime.signal(run.id, name);
+    return "";
   } catch (error) {
     // It may have ended just now; the look at all containers tells.
-    worker.context.log.debug("signal failed", { container: run.id, error: messageOf(error) });
+    const message = messageOf(error);
+    worker.context.log.debug("signal failed", { container: run.id, error: message });
     worker.context.resync();
+    return message;
   }
 }
 
@@ -105,10 +109,11 @@ export async function stopContainer(
   if (await waitEnd(worker, run, fromMs, graceMs)) return;
   for (;;) {
     const killedMs = clock.monotonic();
-    await signal(worker, run, "SIGKILL");
+    const problem = await signal(worker, run, "SIGKILL");
     if (await waitEnd(worker, run, killedMs, () => limits.killRetryMs)) return;
     worker.context.resync();
-    const text = `error killing pod: container ${step.container} does not end`;
+    const why = problem === "" ? "does not end after SIGKILL" : `takes no signal: ${problem}`;
+    const text = `error killing pod: container ${step.container} ${why}`;
     worker.event("Warning", "FailedKillPod", text, step.container);
   }
 }

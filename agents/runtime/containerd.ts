@@ -245,9 +245,9 @@ export class Containerd {
    * Sends a signal to a container's first process, or to an extra one; nothing when it has ended.
    */
   async kill(containerId: string, execId: string, signal: number): Promise<void> {
-    await orNothing(
-      this.#call("tasks.v1.Tasks/Kill", processOf(containerId, execId).number(3, signal)),
-    );
+    const request = processOf(containerId, execId).number(3, signal);
+    const limit = { timeoutMs: limits.containerdKillMsMax };
+    await orNothing(this.#call("tasks.v1.Tasks/Kill", request, limit));
   }
 
   /** Mounts of a container's own snapshot. */

@@ -175,6 +175,8 @@ export const limits = {
   containerdConnectMsMax: 2_000,
   /** One call of containerd's API that does little; starting a task runs runc. */
   containerdMsMax: 30_000,
+  /** A signal to a container; its shim may hang, and its pod must not be silent for long. */
+  containerdKillMsMax: 5_000,
   /** Output kept of a command that is run to its end (upstream keeps 10 KiB of a probe). */
   execOutputBytesMax: 16 * 1024,
   /** How often an attach looks for new output. */

@@ -1,5 +1,5 @@
 /** A real runtime on a containerd of its own, with a network namespace and a control group. */
-import { existsSync, readdirSync, readFileSync, rmdirSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createNerdctl } from "#agents/runtime/nerdctl.ts";
 import type { ContainerSpec, RuntimeEvent } from "#agents/runtime/runtime.ts";
@@ -62,6 +62,9 @@ async function removeCgroup(path: string): Promise<void> {
       for (const child of readdirSync(dir, { withFileTypes: true })) {
         if (child.isDirectory()) remove(`${dir}/${child.name}`);
       }
+      // A frozen process does not end.
+      const freezer = `${dir}/freezer.state`;
+      if (existsSync(freezer)) writeFileSync(freezer, "THAWED");
       const pids = readFileSync(`${dir}/cgroup.procs`, "utf8").split("\n").filter(Boolean);
       for (const pid of pids) process.kill(Number(pid), "SIGKILL");
       rmdirSync(dir);
