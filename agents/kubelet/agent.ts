@@ -94,7 +94,9 @@ class NodeKubelet implements Kubelet {
     const nodeIps = remembered(given.clock, () => oneOfEachFamily(given.options.nodeIps()));
     const deps = { ...given, options: { ...given.options, nodeIps } };
     const { client, clock, log, options } = deps;
-    this.node = new NodeKeeper(deps);
+    this.node = new NodeKeeper(deps, () => {
+      for (const worker of this.workers.values()) worker.status.retry();
+    });
     const problem = (text: string | undefined) => this.node.runtimeProblem(text);
     this.#containers = new Containers(deps, this.#stop.signal, problem);
     this.options = options;
@@ -269,7 +271,9 @@ class NodeKubelet implements Kubelet {
     const { runtime, clock } = this.#context;
     const running = async () => (await runtime.list()).filter(({ state }) => state === "running");
     const all = async (signal: string) => {
-      for (const { id } of await running()) await runtime.signal(id, signal).catch(() => {});
+      // At once: one that hangs must not use up the grace of the others.
+      const sent = (await running()).map(({ id }) => runtime.signal(id, signal).catch(() => {}));
+      await Promise.all(sent);
     };
     const endMs = clock.monotonic() + graceMs;
     await all("SIGTERM");

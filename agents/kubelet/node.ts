@@ -66,6 +66,7 @@ const microTime = (ms: number): string => new Date(ms).toISOString().replace("Z"
 
 export class NodeKeeper {
   readonly #deps: KubeletDeps;
+  readonly #back: () => void;
   readonly #stop = new AbortController();
   readonly #registered = Promise.withResolvers<void>();
   #info: NodeSystemInfo | undefined;
@@ -79,8 +80,10 @@ export class NodeKeeper {
   #pressure = { memory: false, disk: false, pid: false };
   #devices: Readonly<Record<string, number>> = {};
 
-  constructor(deps: KubeletDeps) {
+  /** `back` hears that the API answers again after it did not. */
+  constructor(deps: KubeletDeps, back: () => void) {
     this.#deps = deps;
+    this.#back = back;
   }
 
   start(): void {
@@ -292,10 +295,14 @@ export class NodeKeeper {
   async #renewLease(): Promise<void> {
     const { clock, log } = this.#deps;
     const signal = this.#stop.signal;
+    let away = false;
     while (!signal.aborted) {
       try {
         await this.#renewOnce();
+        if (away) this.#back();
+        away = false;
       } catch (error) {
+        away = true;
         log.debug("node lease not renewed", { error: messageOf(error) });
       }
       await sleep(clock, limits.nodeLeaseRenewMs, signal);

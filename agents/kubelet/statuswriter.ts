@@ -79,6 +79,13 @@ export class StatusWriter implements StatusTeller {
     if (change !== undefined && this.#worker.exists) await this.#write(change.patch);
   }
 
+  /** The API answers again: what it does not know yet must not wait out the back-off. */
+  retry(): void {
+    if (this.#failures === 0) return;
+    this.#failures = 0;
+    this.report();
+  }
+
   report(): void {
     if (this.#stopped || this.#sending !== undefined || !this.#worker.exists) return;
     const change = this.#change();

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rmSync, writeFileSync } from "node:fs";
+import { limits } from "#base/limits.ts";
 import { configMaps } from "#resources/kinds/configmap.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -413,8 +414,10 @@ describe("while the API is away", () => {
     await bench.advance(5_000);
     expect(bench.runtime.running()).toEqual(["main"]);
     expect(bench.runtime.find("main")?.spec.env).toContainEqual({ name: "X", value: "value" });
+    // Long enough for tries to be far apart.
+    await bench.advance(120_000);
     bench.away = false;
-    await bench.advance(40_000);
+    await bench.advance(limits.nodeLeaseRenewMs + 500);
     expect((await bench.get("web"))?.status?.containerStatuses?.[0]?.restartCount).toBe(1);
   });
 });
