@@ -77,7 +77,7 @@ test("whatever the clock shows, the CA and the server's certificate have no end"
   }
 });
 
-test("a certificate for new addresses that the disk has no room for serves all the same", async () => {
+test("a certificate for new addresses that a full disk does not take serves on", async () => {
   const settings = options();
   const first = await opened(settings);
   // As on a full disk, no file can be replaced.
