@@ -20,7 +20,7 @@ etc=/etc/bramble lib=/usr/local/lib/bramble bin=/usr/local/bin/bramble
 unit=/etc/systemd/system/bramble.service init=/etc/init.d/bramble
 modules=(overlay br_netfilter nf_conntrack vxlan)
 sysctls=(net.ipv4.ip_forward net.bridge.bridge-nf-call-iptables net.bridge.bridge-nf-call-ip6tables
-  net.ipv6.conf.all.forwarding)
+  net.ipv6.conf.all.forwarding net.ipv4.conf.all.route_localnet net.ipv4.tcp_migrate_req)
 
 die() { printf 'install.sh: %s\n' "$*" >&2; exit 1; }
 say() { printf '%s\n' "$*"; }

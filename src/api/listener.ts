@@ -51,6 +51,9 @@ interface Link {
 
 type LinkSocket = Socket<Link>;
 
+/** `renew` opens the next listener while one listens. Bun's types do not know the option. */
+const SHARED = { reusePort: true };
+
 /** Reads the certificate that came with the handshake, if one did. */
 function identify(socket: LinkSocket, link: Link): void {
   if (!socket.authorized) return;
@@ -103,7 +106,7 @@ class SocketServer implements Listener {
     return Bun.listen<Link>({
       hostname,
       port,
-      exclusive: true,
+      ...SHARED,
       ...(tls !== undefined && {
         tls: {
           key: tls.key,
@@ -167,11 +170,17 @@ class SocketServer implements Listener {
   }
 
   renew(pair: Pick<Tls, "key" | "cert">): void {
-    const { port } = this;
-    // Bun cannot change the certificate of a listener. Without an await in between no connection is
-    // refused: the port is taken again in the same turn.
-    this.#server.stop(false);
-    this.#server = this.#open(port, { ...this.#options.tls, ...pair });
+    // Bun cannot change the certificate of a listener. The old one goes when the new one listens:
+    // no connection is refused, and where the new one cannot be opened the old one stays.
+    const old = this.#server;
+    try {
+      this.#server = this.#open(this.port, { ...this.#options.tls, ...pair });
+    } catch (error) {
+      const text = { error: messageOf(error) };
+      this.#options.log.error("the listener keeps its old certificate", text);
+      return;
+    }
+    old.stop(false);
   }
 
   async stop(graceMs = 0): Promise<void> {

@@ -26,7 +26,7 @@ import { isShared, openDatastore } from "./datastore.ts";
 import type { Ends } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
 import { kubeconfig } from "./kubeconfig.ts";
-import { besideCluster, machineAddresses } from "./machine.ts";
+import { besideCluster, keepHandshakes, machineAddresses } from "./machine.ts";
 import { checkPort } from "./preflight.ts";
 import { serveAll } from "./routes.ts";
 import { takeOver } from "./sealed.ts";
@@ -154,6 +154,7 @@ function openListener(
   const { certPem, keyPem } = pki.server();
   const { bindAddress: hostname, httpsPort: port } = settings;
   const tls = { cert: certPem, key: keyPem, clientCa: pki.caPem };
+  keepHandshakes(log);
   const listener = listen({ fetch, hostname, port, tls, log: log.part("listener"), clock });
   pki.onRenewed((pair) => listener.renew({ cert: pair.certPem, key: pair.keyPem }));
   return listener;

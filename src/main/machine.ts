@@ -1,8 +1,9 @@
 /** What this machine is: name, addresses, size. Reads /proc once per call. */
-import { existsSync, readdirSync, readFileSync, statfsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { availableParallelism, hostname, networkInterfaces, totalmem } from "node:os";
 import { contains } from "#base/cidr.ts";
-import { OperatorError } from "#base/errors.ts";
+import { messageOf, OperatorError } from "#base/errors.ts";
+import type { Log } from "#base/log.ts";
 import { pageSizeName } from "#resources/hugepages.ts";
 
 /** DNS names are in lower case; a host name need not be. */
@@ -130,4 +131,16 @@ export function machineHugePages(root = "/sys/kernel/mm/hugepages"): Record<stri
 export function canLowerOomScore(): boolean {
   const line = /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync("/proc/1/status", "utf8"));
   return ((BigInt(`0x${line?.[1] ?? "0"}`) >> 24n) & 1n) === 1n;
+}
+
+/**
+ * A connection that waits for a listener which closes goes to the next one on its port (Linux'
+ * ip-sysctl, from 5.14 on): without it a change of the API's certificate resets it. Best effort.
+ */
+export function keepHandshakes(log: Log): void {
+  try {
+    writeFileSync("/proc/sys/net/ipv4/tcp_migrate_req", "1\n", { flag: "r+" });
+  } catch (error) {
+    log.debug("waiting connections do not move to a new listener", { error: messageOf(error) });
+  }
 }
