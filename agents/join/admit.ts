@@ -110,12 +110,29 @@ export async function admitNode(
     );
   }
   await spendToken(client, request.bearer, request.nowMs);
-  const { kty, crv, x, y } = publicKey;
-  await client.create(secrets, {
+  await client.create(secrets, nodeKeyOf(nodeName, publicKey));
+}
+
+function nodeKeyOf(nodeName: string, { kty, crv, x, y }: JWK): Secret {
+  return {
     apiVersion: "v1",
     kind: "Secret",
-    metadata: ref,
+    metadata: { namespace: NAMESPACE, name: nodeKeySecret(nodeName) },
     type: "bramble.dev/node-key",
     data: { key: base64(JSON.stringify({ kty, crv, x, y })) },
-  });
+  };
+}
+
+/** The key of a server's own node: it needs no token, and a new disk of it no leave. */
+export async function registerOwnNode(
+  client: Client,
+  own: { nodeName: string; publicKey: JWK },
+): Promise<void> {
+  const wanted = nodeKeyOf(own.nodeName, own.publicKey);
+  const ref = { namespace: NAMESPACE, name: nodeKeySecret(own.nodeName) };
+  const known = await client.get(secrets, ref);
+  if (known === undefined) await client.create(secrets, wanted);
+  else if (field(known, "key") !== field(wanted, "key")) {
+    await client.update(secrets, { ...known, data: wanted.data ?? {} });
+  }
 }

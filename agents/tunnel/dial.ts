@@ -1,4 +1,4 @@
-/** The node's side: keeps one tunnel to a server open, whatever happens to either. */
+/** The node's side: keeps one tunnel to one server open, whatever happens to either. */
 
 import type { Credential, Credentials } from "#agents/join/credentials.ts";
 import { serveLink } from "#agents/tunnel/link.ts";
@@ -10,12 +10,14 @@ import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
 export interface DialOptions {
-  /** `https://ADDRESS:PORT`, asked anew for each try: the server may have moved. */
-  server: () => string;
+  /** `https://ADDRESS:PORT`. */
+  server: string;
   credentials: Credentials;
   handler: NodeLink;
-  /** Calls back when the server is known to be gone from where it was; returns its own end. */
-  onLost: (lost: () => void) => Cancel;
+  /** How often the server is asked for a sign of life. */
+  pingMs: () => number;
+  /** It owes one, or closed the tunnel: it may be gone. */
+  onDoubt: () => void;
   clock: Clock;
   log: Log;
   signal: AbortSignal;
@@ -25,8 +27,8 @@ export const TUNNEL_PATH = "/bramble/v1/tunnel";
 
 /** One connection, until it ends. Resolves to the milliseconds that it lived. */
 async function connect(options: DialOptions, credential: Credential): Promise<number> {
-  const { clock, handler, signal } = options;
-  const url = `${options.server().replace(/^http/, "ws")}${TUNNEL_PATH}`;
+  const { clock, handler, server, signal } = options;
+  const url = `${server.replace(/^http/, "ws")}${TUNNEL_PATH}`;
   const { headers, tls } = credential;
   const socket = new WebSocket(url, { headers, tls });
   socket.binaryType = "arraybuffer";
@@ -37,11 +39,11 @@ async function connect(options: DialOptions, credential: Credential): Promise<nu
   let openedAt: number | undefined;
   const ended = Promise.withResolvers<void>();
   const end = () => ended.resolve();
-  const beat = heartbeat(clock, () => mux.ping(), end);
+  const beat = heartbeat(options, () => mux.ping(), end);
   socket.onopen = () => {
     openedAt = clock.monotonic();
     beat.start();
-    options.log.info("tunnel open", { server: options.server() });
+    options.log.info("tunnel open", { server });
   };
   socket.onmessage = (event: MessageEvent<ArrayBuffer>) => {
     beat.heard();
@@ -50,11 +52,9 @@ async function connect(options: DialOptions, credential: Credential): Promise<nu
   socket.onclose = end;
   socket.onerror = end;
   signal.addEventListener("abort", end, { once: true });
-  const cancelLost = options.onLost(end);
   const cancelOpening = clock.after(limits.tunnelOpenMsMax, () => openedAt === undefined && end());
   await ended.promise;
   cancelOpening();
-  cancelLost();
   beat.stop();
   signal.removeEventListener("abort", end);
   mux.closed("the tunnel to the server closed");
@@ -64,16 +64,22 @@ async function connect(options: DialOptions, credential: Credential): Promise<nu
   return openedAt === undefined ? 0 : clock.monotonic() - openedAt;
 }
 
-/** A server that lost its power says no goodbye: silence past three pings is an end too. */
-function heartbeat(clock: Clock, ping: () => void, dead: () => void) {
+/** A server that lost its power says no goodbye: a long silence is an end too. */
+function heartbeat(
+  { clock, pingMs, onDoubt }: Pick<DialOptions, "clock" | "pingMs" | "onDoubt">,
+  ping: () => void,
+  dead: () => void,
+) {
   let heardAt = clock.monotonic();
   let cancel: Cancel = () => undefined;
   const beat = (): void => {
-    if (clock.monotonic() - heardAt > 3 * limits.tunnelPingMs) {
+    const silentMs = clock.monotonic() - heardAt;
+    if (silentMs > limits.tunnelSilentMsMax) {
       dead();
     } else {
+      if (silentMs > 1.5 * pingMs()) onDoubt();
       ping();
-      cancel = clock.after(limits.tunnelPingMs, beat);
+      cancel = clock.after(pingMs(), beat);
     }
   };
   return {
@@ -92,6 +98,7 @@ export async function dialTunnel(options: DialOptions): Promise<void> {
   while (!signal.aborted) {
     const livedMs = await connect(options, await options.credentials.current());
     if (signal.aborted) return;
+    if (livedMs > 0) options.onDoubt();
     failures = livedMs > limits.relistBackoffMsMax ? 0 : failures + 1;
     log.debug("tunnel closed, dialling again", { failures });
     const waitMs = backoffMs(failures, limits.relistBackoffMsMin, limits.tunnelRedialMsMax);

@@ -3,6 +3,8 @@
 import { linkOver } from "#agents/tunnel/link.ts";
 import { createMux, type FrameSocket } from "#agents/tunnel/mux.ts";
 import type { NodeLink, NodeLinks } from "#api/nodes.ts";
+import type { Clock } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
 export interface TunnelSession {
@@ -11,7 +13,10 @@ export interface TunnelSession {
 }
 
 export interface TunnelHub extends NodeLinks {
-  /** A node's new tunnel. An older one of the same node is closed: the node has dialled again. */
+  /**
+   * A node's new tunnel. Others of the same node stay: it may have dialled this server by two
+   * addresses. One that fell silent is closed while another one is heard.
+   */
   accept(nodeName: string, socket: FrameSocket): TunnelSession;
   /** The agent in this very process. */
   addLocal(nodeName: string, link: NodeLink): void;
@@ -21,29 +26,55 @@ export interface TunnelHub extends NodeLinks {
 interface Entry {
   link: NodeLink;
   close: () => void;
+  heardMs: number;
 }
 
-export function createTunnelHub(log: Log): TunnelHub {
-  const entries = new Map<string, Entry>();
+export function createTunnelHub({ log, clock }: { log: Log; clock: Clock }): TunnelHub {
+  const local = new Map<string, NodeLink>();
+  /** Of each node, the one heard last at the end. */
+  const tunnels = new Map<string, Entry[]>();
+  const others = (nodeName: string, entry: Entry): Entry[] =>
+    (tunnels.get(nodeName) ?? []).filter((each) => each !== entry);
+
+  /** The tunnel is new, or gave a sign of life. */
+  function heard(nodeName: string, entry: Entry): void {
+    entry.heardMs = clock.monotonic();
+    const all = [...others(nodeName, entry), entry];
+    const oldestMs = entry.heardMs - limits.tunnelSilentMsMax;
+    const kept = all.slice(-limits.tunnelsPerNodeMax).filter(({ heardMs }) => heardMs >= oldestMs);
+    tunnels.set(nodeName, kept);
+    for (const old of all) if (!kept.includes(old)) old.close();
+  }
+
+  function forget(nodeName: string, entry: Entry): void {
+    const left = others(nodeName, entry);
+    if (left.length > 0) tunnels.set(nodeName, left);
+    else tunnels.delete(nodeName);
+  }
 
   return {
-    link: (nodeName) => entries.get(nodeName)?.link,
-    connected: () => [...entries.keys()],
-    addLocal: (nodeName, link) => entries.set(nodeName, { link, close: () => undefined }),
+    link: (nodeName) => local.get(nodeName) ?? tunnels.get(nodeName)?.at(-1)?.link,
+    connected: () => [...new Set([...local.keys(), ...tunnels.keys()])],
+    addLocal: (nodeName, link) => local.set(nodeName, link),
     accept(nodeName, socket) {
-      entries.get(nodeName)?.close();
       const mux = createMux({ socket });
       const entry: Entry = {
         link: linkOver((target) => mux.open(target)),
         close: () => socket.close(),
+        heardMs: 0,
       };
-      entries.set(nodeName, entry);
+      heard(nodeName, entry);
       log.info("tunnel open", { node: nodeName });
+      let over = false;
       return {
-        receive: (bytes) => mux.receive(bytes),
+        receive(bytes) {
+          if (!over) heard(nodeName, entry);
+          mux.receive(bytes);
+        },
         closed(reason) {
+          over = true;
           mux.closed(reason);
-          if (entries.get(nodeName) === entry) entries.delete(nodeName);
+          forget(nodeName, entry);
           log.info("tunnel closed", { node: nodeName, reason });
         },
       };

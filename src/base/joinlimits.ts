@@ -25,8 +25,6 @@ export const joinLimits = {
   serverTimeMs: 60_000,
   /** An answer with a date that is further from the node's is no reason not to ask. */
   clockDoubtMs: 20_000,
-  /** Addresses of servers that a node remembers. */
-  serversKept: 4,
   /** A node that was removed says so this seldom. */
   unknownToldMs: 60_000,
   /** One request of a node to its server, watches apart. */

@@ -203,6 +203,7 @@ export const limits = {
   /** A process that is asked to end is killed after this. */
   stopMsMax: 10_000,
   tunnelPingMs: 3_000,
+  tunnelSilentMsMax: 9_000,
   tunnelOpenMsMax: 10_000,
   /** A node dials its server again at least this often. */
   tunnelRedialMsMax: 2_000,

@@ -14,6 +14,14 @@ export const sharedLimits = {
   etcdPageMax: 1_000,
   /** A server that did not renew its Lease for this long is not advertised any more. */
   serverLeaseMs: 6_000,
+  /** Servers that a node remembers and has tunnels to; one is named until it is silent so long. */
+  serversMax: 8,
+  serverForgottenMs: 24 * 60 * 60_000,
+  /** A node with several servers asks for a sign of life, and waits for an answer, so long. */
+  tunnelPingSharedMs: 1_000,
+  serverSpareMsMax: 1_000,
+  /** Tunnels of one node to one server: by several addresses, or some of them dead. */
+  tunnelsPerNodeMax: 4,
   /** Who began to make a cluster in a shared datastore has this long before another one may. */
   clusterClaimMs: 30_000,
   /** Objects and bytes of one step of a migration; etcd takes 128 operations, 1.5 MiB. */

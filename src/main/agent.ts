@@ -16,10 +16,12 @@ import { createMemory } from "#agents/offline/memory.ts";
 import { recallingFetch } from "#agents/offline/recall.ts";
 import { openVault } from "#agents/offline/vault.ts";
 import { dialTunnel } from "#agents/tunnel/dial.ts";
+import { type FleetOptions, openFleet, type TunnelFleet } from "#agents/tunnel/fleet.ts";
+import { tunnelTargets } from "#agents/tunnel/plan.ts";
 import { backoffMs } from "#base/backoff.ts";
 import { sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
-import { readText, writeDurably } from "#base/files.ts";
+import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import type { TrueClock } from "#base/truetime.ts";
 import { createCaches } from "#client/cache.ts";
@@ -29,12 +31,13 @@ import { openTrueClock } from "./clock.ts";
 import type { Surroundings } from "./control.ts";
 import { aborted, Ends, ending } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
-import { kubeconfig } from "./kubeconfig.ts";
+import { type NamedServer, saveKubeconfig } from "./kubeconfig.ts";
 import { createLocator, type Locator } from "./locator.ts";
 import { machineName } from "./machine.ts";
 import { startNode } from "./node.ts";
 import { waitForAdoption } from "./pair.ts";
 import { checkMachine } from "./preflight.ts";
+import { followPublished } from "./published.ts";
 import { connectRemote, type Remote } from "./remote.ts";
 import type { AgentSettings } from "./settings.ts";
 import { ownFootprint, trimWhenQuiet } from "./trim.ts";
@@ -100,11 +103,9 @@ async function belong(
 const fingerprint = (pem: string): string =>
   new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();
 
-/** For programs on the node, in its name. */
-function saveNodeConfig(dir: string, server: string, caPem: string): void {
-  const user = { "client-certificate": certificatePath(dir), "client-key": keyPath(dir) };
-  writeDurably(join(dir, "kubeconfig"), kubeconfig({ server, caPem, user }), 0o600);
-}
+/** Of the servers that the cluster publishes, each with the name of its host. */
+const namedServers = (urls: readonly string[]): NamedServer[] =>
+  urls.map((server) => ({ name: new URL(server).hostname, server }));
 
 /** The way to the server, wherever it is; and who wants to know when it is lost. */
 function reachServer(cluster: ClusterInfo, device: Device, { log, clock }: Around) {
@@ -113,7 +114,7 @@ function reachServer(cluster: ClusterInfo, device: Device, { log, clock }: Aroun
   const server = () => locator.url();
   const certificate = () => readText(certificatePath(dir));
   const credentials = openCredentials({ identity, caPem, certificate, clock });
-  const listeners = new Set<() => void>();
+  let tunnels: TunnelFleet | undefined;
   let toldMs = Number.NEGATIVE_INFINITY;
   const onUnknown = (): void => {
     if (clock.monotonic() - toldMs < limits.unknownToldMs) return;
@@ -125,26 +126,45 @@ function reachServer(cluster: ClusterInfo, device: Device, { log, clock }: Aroun
     );
   };
   const remote = connectRemote({ server, credentials, clock, onUnknown });
+  /** For the next start, and for programs on the node, in its name. */
+  const remember = (): void => {
+    const servers = [...new Set([server(), ...locator.published(), ...cluster.servers])];
+    saveCluster(dir, { ...cluster, servers: servers.slice(0, limits.serversMax) });
+    const user = { "client-certificate": certificatePath(dir), "client-key": keyPath(dir) };
+    const others = namedServers(locator.published());
+    saveKubeconfig(join(dir, "kubeconfig"), { server: server(), caPem, user, others });
+  };
+  const changed = (): void => {
+    remember();
+    tunnels?.look();
+  };
   locator.pin({
     caPem,
     caSha256: fingerprint(caPem),
     heardMs: () => remote.heardMs(),
-    onMoved(url) {
-      saveNodeConfig(dir, url, caPem);
-      const others = cluster.servers.filter((one) => one !== url);
-      saveCluster(dir, { ...cluster, servers: [url, ...others].slice(0, limits.serversKept) });
-    },
+    onMoved: changed,
     onLost() {
       remote.drop();
-      for (const lost of [...listeners]) lost();
+      tunnels?.lost(server());
     },
   });
-  saveNodeConfig(dir, locator.url(), caPem);
-  const onLost = (lost: () => void) => {
-    listeners.add(lost);
-    return () => listeners.delete(lost);
+  remember();
+  return {
+    remote,
+    credentials,
+    server,
+    publish(urls: readonly string[]) {
+      locator.publish(urls);
+      changed();
+    },
+    dial(parts: Pick<FleetOptions, "handler" | "signal">) {
+      tunnels = openFleet({
+        ...{ ...parts, credentials, clock, log, dial: dialTunnel },
+        targets: () => tunnelTargets(server(), locator.published()),
+        onDoubt: (url) => url === server() && locator.doubt(),
+      });
+    },
   };
-  return { remote, dialling: { server, credentials, onLost } };
 }
 
 /** What the node knows without its server: on its disk, sealed with its own key. */
@@ -171,8 +191,8 @@ async function serve(
 ): Promise<void> {
   const { clock, random, log, signal } = around;
   const { nodeName } = device;
-  const { remote, dialling } = reachServer(cluster, device, around);
-  const kept = openMemory(settings, device, remote, around);
+  const reached = reachServer(cluster, device, around);
+  const kept = openMemory(settings, device, reached.remote, around);
   const memory = ends.keep(kept.memory, (each) => each.close());
   const client = createClient(kept.fetch);
   const caches = createCaches({ client, clock, log: log.part("cache"), memory });
@@ -181,13 +201,14 @@ async function serve(
   // Logs and exec work as soon as the node does; a server that is away is no reason to wait.
   const node = ends.keep(await startNode(parts), (each) => each.stop());
   const { dataDir } = settings;
-  followUpgrades({ client, caches, nodeName, dataDir, log, server: dialling });
+  followUpgrades({ client, caches, nodeName, dataDir, log, server: reached });
   const { dir, identity } = device;
   const { keyPem } = identity;
   void keepCertificate({ dir, nodeName, keyPem, client, clock, random, log, signal });
-  void dialTunnel({ ...dialling, handler: node.handler, clock, log, signal });
+  reached.dial({ handler: node.handler, signal });
+  followPublished(caches, reached.publish);
   trimWhenQuiet({ clock, log, signal, footprint: ownFootprint });
-  around.service.ready(`a node of the cluster at ${dialling.server()}`);
+  around.service.ready(`a node of the cluster at ${reached.server()}`);
   await aborted(signal);
   await ending(around, () => node.kubelet.shutdown(settings.shutdownGraceSeconds * 1_000));
 }

@@ -25,7 +25,7 @@ import { openTrueClock } from "./clock.ts";
 import { isShared, openDatastore } from "./datastore.ts";
 import type { Ends } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
-import { kubeconfig } from "./kubeconfig.ts";
+import { type NamedServer, saveKubeconfig } from "./kubeconfig.ts";
 import { besideCluster, keepHandshakes, machineAddresses } from "./machine.ts";
 import { checkPort } from "./preflight.ts";
 import { serveAll } from "./routes.ts";
@@ -50,6 +50,8 @@ export interface ControlPlane {
   caches: Caches;
   hub: TunnelHub;
   pki: Pki;
+  /** The admin's kubeconfig has a context for each of these from now on. */
+  nameServers(servers: readonly NamedServer[]): void;
   /** With a clock that knows the last good moment of this data directory. */
   around: Surroundings;
 }
@@ -184,7 +186,7 @@ export async function openControlPlane(
   const sealed = { dataDir, store, token: settings.serverToken, clock, random };
   const sealOwn = isShared(settings) ? await takeOver(sealed) : async () => {};
   const pki = ends.keep(await openCertificates(settings, names, around), (each) => each.close());
-  const hub = createTunnelHub(log.part("tunnel"));
+  const hub = createTunnelHub({ log: log.part("tunnel"), clock });
   const token = adminToken(dataDir, random);
   const audit = openAudit(settings, { clock, log: log.part("audit") });
   if (audit !== undefined) ends.keep(audit, (each) => each.close());
@@ -202,9 +204,11 @@ export async function openControlPlane(
   });
   ends.keep(openListener(settings, pki, fetch, around), (each) => each.stop(STOP_GRACE_MS));
   await api.start();
-  const server = `https://127.0.0.1:${settings.httpsPort}`;
-  const config = kubeconfig({ server, caPem: pki.caPem, user: { token } });
-  const path = join(dataDir, "kubeconfig");
-  if (readText(path) !== config) writeDurably(path, config, 0o600);
-  return { api, client, caches, hub, pki, around };
+  const nameServers = (others: readonly NamedServer[]): void => {
+    const server = `https://127.0.0.1:${settings.httpsPort}`;
+    const config = { server, caPem: pki.caPem, user: { token }, others };
+    saveKubeconfig(join(dataDir, "kubeconfig"), config);
+  };
+  nameServers([]);
+  return { api, client, caches, hub, pki, around, nameServers };
 }

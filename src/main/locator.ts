@@ -4,6 +4,7 @@
  */
 import { browse } from "#agents/discovery/agent.ts";
 import { RetryLater } from "#agents/join/join.ts";
+import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { TrueClock } from "#base/truetime.ts";
 import type { Surroundings } from "./control.ts";
@@ -14,6 +15,11 @@ export interface Locator {
   url(): string;
   /** Somebody who is to be believed named these URLs. */
   add(urls: readonly string[]): void;
+  /** The servers that the cluster has now, as they say. */
+  publish(urls: readonly string[]): void;
+  published(): readonly string[];
+  /** The server may be gone: it is asked at once. */
+  doubt(): void;
   /** A server whose CA has this fingerprint; throws RetryLater where none shows itself in time. */
   find(caSha256: string): Promise<string>;
   /** From now on looks for the server anew whenever it does not answer. */
@@ -68,11 +74,16 @@ async function lookAround(
 }
 
 /** True when a server of the pinned CA answers here; it also sets the clock right. */
-async function answers(url: string, caPem: string, clock: TrueClock): Promise<boolean> {
+async function answers(
+  url: string,
+  caPem: string,
+  clock: TrueClock,
+  msMax: number = limits.serverAnswerMsMax,
+): Promise<boolean> {
   if (url === "") return false;
   try {
     const askedMs = clock.monotonic();
-    const signal = AbortSignal.timeout(limits.serverAnswerMsMax);
+    const signal = AbortSignal.timeout(msMax);
     const answer = await fetch(`${url}${TIME_PATH}`, { tls: { ca: caPem }, signal });
     if (!answer.ok) return false;
     const { nowMs } = (await answer.json()) as { nowMs?: unknown };
@@ -128,24 +139,47 @@ async function search(
   return found.promise;
 }
 
+/** A pause that a doubt ends; and whether what was heard before the doubt still counts. */
+function doubtful(clock: Clock, signal: AbortSignal) {
+  let doubtedMs = Number.NEGATIVE_INFINITY;
+  let nap = new AbortController();
+  return {
+    doubt() {
+      doubtedMs = clock.monotonic();
+      nap.abort();
+    },
+    since: (heardMs: number) => (heardMs > doubtedMs ? heardMs : Number.NEGATIVE_INFINITY),
+    async pause(ms: number) {
+      nap = new AbortController();
+      await sleep(clock, ms, AbortSignal.any([signal, nap.signal]));
+    },
+  };
+}
+
 export function createLocator(options: LocatorOptions): Locator {
   const { around, discovers } = options;
+  const { clock, signal } = around;
   const given = [...options.given];
   const places = new Set([...given, ...options.known]);
+  let published: readonly string[] = [];
   let [current = ""] = places;
   let turn = 0;
+  const { doubt, since, pause } = doubtful(clock, signal);
 
   async function watch(pinned: Pinned): Promise<void> {
+    // Where another one can take its place, it has less time to answer.
+    const msMax = () => (published.length > 1 ? limits.serverSpareMsMax : limits.serverAnswerMsMax);
     const server = {
       url: () => current,
-      heardMs: () => pinned.heardMs(),
-      answers: () => answers(current, pinned.caPem, around.clock),
-      search: () => search([...places], pinned, options),
+      heardMs: () => since(pinned.heardMs()),
+      answers: () => answers(current, pinned.caPem, clock, msMax()),
+      search: () => search([...new Set([...published, ...places])], pinned, options),
       lost: () => pinned.onLost(),
       moved(url: string) {
         current = url;
         pinned.onMoved(url);
       },
+      pause,
     };
     await watchServer(server, around);
   }
@@ -156,6 +190,11 @@ export function createLocator(options: LocatorOptions): Locator {
       given.push(...urls);
       for (const url of urls) places.add(url);
     },
+    publish(urls) {
+      published = urls;
+    },
+    published: () => published,
+    doubt,
     async find(caSha256) {
       // Those that were named, in turn, then the LAN: the join finds out which one is right.
       const place = given[turn++ % (given.length + 1)];

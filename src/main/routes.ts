@@ -71,7 +71,7 @@ function frameSocket(channel: Channel) {
     send: (frame: Uint8Array) => {
       turn = turn.then(() => channel.send(frame)).catch(() => channel.abort("the node went away"));
     },
-    close: () => channel.abort("replaced by a newer tunnel"),
+    close: () => channel.abort("the node speaks through a newer tunnel"),
   };
 }
 

@@ -20,8 +20,10 @@ import { machineName, nodeAddress } from "./machine.ts";
 import { startNode } from "./node.ts";
 import { allowNodeCertificates } from "./nodecertificates.ts";
 import { checkMachine } from "./preflight.ts";
+import { urlOf } from "./published.ts";
 import { followAddress } from "./readdress.ts";
 import { followServers } from "./servers.ts";
+import { dialOthers } from "./servertunnels.ts";
 import type { ServerSettings } from "./settings.ts";
 import { ownFootprint, trimWhenQuiet } from "./trim.ts";
 
@@ -94,7 +96,9 @@ export async function runServer(settings: ServerSettings, given: Surroundings): 
     leadWhenElected(control, settings, nodeName, ends);
     const ownAddress = followAddress(settings, control, address);
     if (isShared(settings)) {
-      followServers({ client, clock, log, signal, nodeName, address: ownAddress });
+      const port = settings.httpsPort;
+      const shared = { client, clock, log, signal, nodeName, address: ownAddress, port };
+      followServers({ ...shared, onNamed: control.nameServers });
     }
     log.info("the API is ready", { url: `https://${address}:${settings.httpsPort}` });
     if (!settings.disable.includes("discovery")) {
@@ -108,6 +112,11 @@ export async function runServer(settings: ServerSettings, given: Surroundings): 
       const parts = { ...shared, settings, cluster: settings };
       const node = ends.keep(await startNode(parts), (each) => each.stop());
       hub.addLocal(nodeName, node.handler);
+      if (isShared(settings)) {
+        const own = () => urlOf(ownAddress(), apiPort);
+        const { dataDir } = settings;
+        await dialOthers({ control, nodeName, dataDir, own, handler: node.handler });
+      }
       endPods = () => node.kubelet.shutdown(settings.shutdownGraceSeconds * 1_000);
     }
     service.ready(`serving on port ${settings.httpsPort}`);

@@ -11,10 +11,13 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { leases } from "#resources/kinds/lease.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Lease } from "#resources/types.gen.ts";
+import type { NamedServer } from "./kubeconfig.ts";
+import { urlOf } from "./published.ts";
 import { advertise, KUBERNETES } from "./readdress.ts";
 
 const NAMESPACE = "kube-system";
 const LABEL = "bramble.dev/server";
+const PREFIX = "bramble-server-";
 
 interface Seen {
   renewTime: string;
@@ -49,12 +52,31 @@ export interface ServersParts {
   nodeName: string;
   /** This server's, as it is now. */
   address: () => string;
+  port: number;
+  /** All servers, also those that are away for a while. */
+  onNamed: (servers: readonly NamedServer[]) => void;
+}
+
+/** One that is not renewed for long was given up by its operator. */
+function forgotten({ spec }: Stored<Lease>, nowMs: number): boolean {
+  return nowMs - Date.parse(spec?.renewTime ?? "") > limits.serverForgottenMs;
+}
+
+/** Of the Leases of servers, by name. */
+export function namedServers(all: ReadonlyArray<Stored<Lease>>, port: number): NamedServer[] {
+  return all
+    .flatMap(({ metadata, spec }) => {
+      const address = spec?.holderIdentity;
+      const name = metadata.name.slice(PREFIX.length);
+      return address ? [{ name, server: urlOf(address, port) }] : [];
+    })
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** All servers' Leases, after this one's was renewed. */
 async function renewed(parts: ServersParts): Promise<ReadonlyArray<Stored<Lease>>> {
   const { client, clock, nodeName, address } = parts;
-  const name = `bramble-server-${nodeName}`;
+  const name = `${PREFIX}${nodeName}`;
   const spec = {
     holderIdentity: address(),
     leaseDurationSeconds: limits.serverLeaseMs / 1000,
@@ -67,7 +89,10 @@ async function renewed(parts: ServersParts): Promise<ReadonlyArray<Stored<Lease>
     known === undefined
       ? await client.create(leases, { metadata: { namespace: NAMESPACE, name, labels }, spec })
       : await client.update(leases, { ...known, spec });
-  return [own, ...items.filter((lease) => lease !== known)];
+  const others = items.filter((lease) => lease !== known);
+  const gone = others.filter((lease) => forgotten(lease, clock.now()));
+  for (const { metadata } of gone) await client.delete(leases, metadata);
+  return [own, ...others.filter((lease) => !gone.includes(lease))];
 }
 
 async function advertised(client: Client): Promise<string[]> {
@@ -81,8 +106,10 @@ export function followServers(parts: ServersParts): void {
   const alive = new Alive();
 
   const look = async (): Promise<void> => {
-    const wanted = alive.addresses(await renewed(parts), clock.monotonic());
+    const all = await renewed(parts);
+    const wanted = alive.addresses(all, clock.monotonic());
     if (wanted.join() !== (await advertised(client)).join()) await advertise(client, wanted);
+    parts.onNamed(namedServers(all, parts.port));
   };
   const run = (): Promise<void> =>
     look().catch((error: unknown) =>

@@ -1,5 +1,5 @@
 /** Whether the server is where it was: asked only while nothing else shows that it is there. */
-import { type Clock, sleep } from "#base/clock.ts";
+import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
@@ -15,6 +15,8 @@ export interface WatchedServer {
   moved(url: string): void;
   /** It does not answer at the last one: what waits for it waits in vain. */
   lost(): void;
+  /** Passes time, this much or until there is a doubt whether the server is there. */
+  pause(ms: number): Promise<void>;
 }
 
 /** Runs until the signal aborts. */
@@ -32,7 +34,7 @@ export async function watchServer(
     if (!enough) askedMs = nowMs;
     if (enough || (await server.answers())) {
       lost = false;
-      await sleep(clock, limits.serverCheckMs, signal);
+      await server.pause(limits.serverCheckMs);
       continue;
     }
     const from = server.url();
@@ -44,7 +46,7 @@ export async function watchServer(
     lost = url === undefined;
     server.lost();
     if (url === undefined) {
-      await sleep(clock, limits.serverCheckMs, signal);
+      await server.pause(limits.serverCheckMs);
     } else {
       log.info("the server moved", { from, to: url });
       server.moved(url);

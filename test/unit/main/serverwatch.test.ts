@@ -1,5 +1,6 @@
 /** When a node asks its server whether it is there, told from a clock that stands still. */
 import { expect, test } from "bun:test";
+import { sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
 import { fakeClock } from "#test/support/clock.ts";
@@ -27,6 +28,7 @@ function stage() {
       return state.elsewhere;
     },
     lost: () => void seen.lost++,
+    pause: (ms: number) => sleep(clock, ms, stop.signal),
     moved(url: string) {
       seen.moved.push(url);
       Object.assign(state, { url, there: true });

@@ -1,0 +1,130 @@
+/** Several servers in the lab, on an etcd of its LAN. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { Subprocess } from "bun";
+import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
+
+const LAN = "192.168.77.1";
+const ETCD = `http://${LAN}:2379`;
+const PEER = `http://${LAN}:2380`;
+const READY_MS_MAX = 30_000;
+const KUBECTL = Bun.which("kubectl") ?? "kubectl";
+
+export interface ServerLab {
+  lab: Lab;
+  /** kubectl of a laptop on the LAN that asks this node's server. */
+  kubectl(server: string, ...argv: string[]): Promise<string>;
+  /** As `kubectl`, until it is stopped; its output goes to `file`. */
+  follow(server: string, file: string, ...argv: string[]): Subprocess;
+  startServer(node: string): Promise<void>;
+  startAgent(node: string, ...flags: string[]): Promise<void>;
+  readyNodes(server: string, count: number, limitMs: number): Promise<void>;
+  down(): Promise<void>;
+}
+
+class RunningLab implements ServerLab {
+  readonly lab: Lab;
+  readonly #dir: string;
+  readonly #children: Subprocess[] = [];
+  #secret: string | undefined;
+  #token: string | undefined;
+
+  constructor(lab: Lab, dir: string) {
+    this.lab = lab;
+    this.#dir = dir;
+  }
+
+  #spawn(node: string, argv: readonly string[]): void {
+    this.#children.push(this.lab.spawn(node, join(this.#dir, `${node}.log`), ...argv));
+  }
+
+  async startEtcd(): Promise<void> {
+    const data = join(this.#dir, "etcd");
+    this.#spawn("lan", [
+      ...["etcd", "--data-dir", data, "--log-level", "error", "--unsafe-no-fsync"],
+      ...["--listen-client-urls", ETCD, "--advertise-client-urls", ETCD],
+      ...["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER],
+      ...["--initial-cluster", `default=${PEER}`],
+    ]);
+    await this.#answers(`${ETCD}/health`, '"true"');
+  }
+
+  async #answers(url: string, words: string): Promise<void> {
+    await until(`${url} answers`, READY_MS_MAX, async () => {
+      const answer = await this.lab.exec("lan", "curl", "-sk", "--max-time", "1", url);
+      return answer.stdout.includes(words);
+    });
+  }
+
+  async startServer(node: string): Promise<void> {
+    const secret = this.#secret === undefined ? [] : ["--server-token", this.#secret];
+    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${ETCD}`, ...secret]);
+    await this.#answers(`https://${addressOf(node)}:6443/readyz`, "ok");
+    const read = (file: string) =>
+      until(`${node} has its ${file}`, READY_MS_MAX, async () => {
+        const found = await this.lab.exec(node, "cat", `/var/lib/bramble/${file}`);
+        return found.exitCode === 0 && found.stdout;
+      });
+    this.#secret ??= (await read("server-token")).trim();
+    const config = (await read("kubeconfig")).replace("127.0.0.1", addressOf(node));
+    writeFileSync(this.#config(node), config, { mode: 0o600 });
+  }
+
+  async startAgent(node: string, ...flags: string[]): Promise<void> {
+    this.#token ??= (await this.lab.must("n1", BRAMBLE, "token", "create")).trim();
+    this.#spawn(node, [BRAMBLE, "agent", "--token", this.#token, ...flags]);
+  }
+
+  #config(server: string): string {
+    return join(this.#dir, `${server}.kubeconfig`);
+  }
+
+  kubectl(server: string, ...argv: string[]): Promise<string> {
+    const asked = [KUBECTL, "--kubeconfig", this.#config(server), "--request-timeout", "5s"];
+    return this.lab.must("lan", ...asked, ...argv);
+  }
+
+  follow(server: string, file: string, ...argv: string[]): Subprocess {
+    const child = this.lab.spawn(
+      "lan",
+      file,
+      KUBECTL,
+      "--kubeconfig",
+      this.#config(server),
+      ...argv,
+    );
+    this.#children.push(child);
+    return child;
+  }
+
+  async readyNodes(server: string, count: number, limitMs: number): Promise<void> {
+    const path = "jsonpath={.items[*].status.conditions[?(@.type=='Ready')].status}";
+    await until(`${count} nodes are Ready`, limitMs, async () => {
+      const states = (await this.kubectl(server, "get", "nodes", "-o", path)).split(" ");
+      return states.filter((state) => state === "True").length === count;
+    });
+  }
+
+  async down(): Promise<void> {
+    for (const child of this.#children) child.kill();
+    await Promise.all(this.#children.map((child) => child.exited));
+    await this.lab.down();
+  }
+}
+
+/** A lab with an etcd; servers and agents are started when asked for. */
+export async function startServerLab(options: {
+  nodes: number;
+  dir: string;
+  images: readonly string[];
+}): Promise<ServerLab> {
+  mkdirSync(options.dir, { recursive: true });
+  const running = new RunningLab(await startLab(options.nodes, options.images), options.dir);
+  try {
+    await running.startEtcd();
+  } catch (error) {
+    await running.down();
+    throw error;
+  }
+  return running;
+}
