@@ -151,6 +151,7 @@ export function createDirect(core: Core): Direct {
       const after = Number(query.resourceVersion);
       const watch = join(core, {
         prefix: selection.prefix,
+        ...(selection.field && { field: selection.field }),
         after,
         onChanges: (changes) => box.put(changes),
         onClosed: (reason) => box.end(expired(after, reason)),

@@ -19,7 +19,19 @@ const line = (type: string, object: string): Uint8Array =>
 const frame = (type: string, object: string): Uint8Array =>
   encodeWatchFrame(type, JSON.parse(object) as object);
 
-const shared = new WeakMap<Change, Map<string, Uint8Array>>();
+/** What a watcher makes of changes. */
+export interface Telling {
+  /** It hears of all of them, as others do. */
+  readonly all: boolean;
+  /** What a change is to it; undefined: nothing. */
+  readonly typeOf: (change: Change) => EventType | undefined;
+}
+
+/**
+ * Encoded forms of the changes that are told together, and of each alone. They go with the array
+ * that all who are told share: the changes themselves stay in the history for minutes.
+ */
+const shared = new WeakMap<readonly Change[], Map<string, Uint8Array>>();
 
 export class EventEncoder {
   readonly #core: Core;
@@ -45,21 +57,39 @@ export class EventEncoder {
     return this.#encode("ADDED", this.#text(item));
   }
 
-  change(type: EventType, change: Change): Uint8Array {
-    if (this.#form.as === "table" && !this.#columnsSent) {
-      return this.#encode(type, this.#text(this.#shown(type, change)));
-    }
-    let forms = shared.get(change);
+  /** The events of these changes in one piece; undefined: there is none. */
+  changes(changes: readonly Change[], { all, typeOf }: Telling): Uint8Array | undefined {
+    let forms = shared.get(changes);
     if (forms === undefined) {
       forms = new Map();
-      shared.set(change, forms);
+      shared.set(changes, forms);
     }
-    const key = `${type} ${this.#formKey}`;
-    let bytes = forms.get(key);
-    if (bytes === undefined) {
-      bytes = this.#encode(type, this.#text(this.#shown(type, change)));
-      forms.set(key, bytes);
+    const whole = all && !this.#withColumns;
+    const known = whole ? forms.get(this.#formKey) : undefined;
+    if (known !== undefined) return known;
+    const pieces: Uint8Array[] = [];
+    for (const change of changes) {
+      const type = typeOf(change);
+      if (type !== undefined) pieces.push(this.#piece(forms, type, change));
     }
+    const [first] = pieces;
+    if (first === undefined) return undefined;
+    const bytes = pieces.length === 1 ? first : Buffer.concat(pieces);
+    if (whole) forms.set(this.#formKey, bytes);
+    return bytes;
+  }
+
+  /** The next event of a table names the columns: it is for this watcher alone. */
+  get #withColumns(): boolean {
+    return this.#form.as === "table" && !this.#columnsSent;
+  }
+
+  #piece(forms: Map<string, Uint8Array>, type: EventType, change: Change): Uint8Array {
+    const make = (): Uint8Array => this.#encode(type, this.#text(this.#shown(type, change)));
+    if (this.#withColumns) return make();
+    const key = `${change.revision} ${type} ${this.#formKey}`;
+    const bytes = forms.get(key) ?? make();
+    forms.set(key, bytes);
     return bytes;
   }
 

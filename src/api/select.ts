@@ -4,7 +4,7 @@ import { refuse } from "#api/errors.ts";
 import type { Resource } from "#api/registry.ts";
 import { messageOf } from "#base/errors.ts";
 import { parseFieldSelector, parseLabelSelector } from "#resources/selector.ts";
-import type { Terms } from "#store/store.ts";
+import type { FieldValue, Terms } from "#store/store.ts";
 
 export type Filter = (terms: Terms) => boolean;
 
@@ -17,6 +17,8 @@ export interface Selection {
    * items in that version, not as they are stored.
    */
   readonly late?: boolean;
+  /** A value that the filter asks of a stored field: watches are looked up by it. */
+  readonly field?: FieldValue;
 }
 
 function labelFilter(text: string): Filter {
@@ -38,7 +40,12 @@ const isLate = (resource: Resource, fields: string): boolean =>
   resource.custom &&
   !parseFieldSelector(fields).fields.every((name) => name.startsWith("metadata."));
 
-function fieldFilter(resource: Resource, text: string): Filter {
+interface FieldFilter {
+  readonly filter: Filter;
+  readonly field?: FieldValue;
+}
+
+function fieldFilter(resource: Resource, text: string): FieldFilter {
   let selector: ReturnType<typeof parseFieldSelector>;
   try {
     selector = parseFieldSelector(text);
@@ -56,11 +63,16 @@ function fieldFilter(resource: Resource, text: string): Filter {
     );
   }
   const names = Object.entries(resource.kind.storedAs?.fieldNames ?? {});
-  if (names.length === 0) return (terms) => selector.matches(terms.fields);
-  return ({ fields }) => {
+  if (names.length === 0) {
+    const asked = selector.terms.find(({ equal }) => equal);
+    const field = asked && { name: asked.field, value: asked.value };
+    return { filter: (terms) => selector.matches(terms.fields), ...(field && { field }) };
+  }
+  const filter: Filter = ({ fields }) => {
     const own = names.map(([here, stored]) => [here, fields[stored] ?? ""]);
     return selector.matches({ ...fields, ...Object.fromEntries(own) });
   };
+  return { filter };
 }
 
 export function selectionOf(call: Pick<Call, "resource" | "target" | "query">): Selection {
@@ -75,11 +87,13 @@ export function selectionOf(call: Pick<Call, "resource" | "target" | "query">): 
   const labels = query.get("labelSelector") ?? "";
   if (labels !== "") filters.push(labelFilter(labels));
   const fields = query.get("fieldSelector") ?? "";
-  if (fields !== "") filters.push(fieldFilter(resource, fields));
+  const asked = fields === "" ? undefined : fieldFilter(resource, fields);
+  if (asked !== undefined) filters.push(asked.filter);
   const [first, second] = filters;
-  const late = fields !== "" && isLate(resource, fields) && { late: true };
-  if (second === undefined) return { prefix, filter: first, ...late };
-  return { prefix, filter: (terms) => filters.every((filter) => filter(terms)), ...late };
+  const late = fields !== "" && isLate(resource, fields);
+  const more = late ? { late } : { ...(asked?.field && { field: asked.field }) };
+  if (second === undefined) return { prefix, filter: first, ...more };
+  return { prefix, filter: (terms) => filters.every((filter) => filter(terms)), ...more };
 }
 
 /** Only the object that a path names, for a watch of one object. */
@@ -87,6 +101,7 @@ export function onlyNamed(selection: Selection, name: string): Selection {
   const { filter } = selection;
   return {
     ...selection,
+    ...(selection.late !== true && { field: { name: "metadata.name", value: name } }),
     filter: (terms) =>
       terms.fields["metadata.name"] === name && (filter === undefined || filter(terms)),
   };

@@ -168,6 +168,8 @@ class Watcher {
     this.#outbox = outbox;
     this.#watch = this.#core.store.watch({
       prefix: this.#selection.prefix,
+      ...(this.#selection.field && { field: this.#selection.field }),
+      patient: true,
       after: this.#sent,
       onChanges: (changes) => this.#changes(changes),
       onClosed: (reason) => this.#lost(reason),
@@ -249,18 +251,22 @@ class Watcher {
   }
 
   #pass(changes: readonly Change[]): void {
-    for (const change of changes) {
-      if (this.#ended) return;
-      const type = eventTypeOf(change, this.#selection);
-      if (type !== undefined) this.#send(this.#encoder.change(type, change));
-      this.#sent = change.revision;
-    }
+    if (this.#ended) return;
+    const selection = this.#selection;
+    const bytes = this.#encoder.changes(changes, {
+      all: selection.filter === undefined,
+      typeOf: (change) => eventTypeOf(change, selection),
+    });
+    if (bytes !== undefined) this.#send(bytes);
+    this.#sent = changes.at(-1)?.revision ?? this.#sent;
   }
 
-  /** Everything up to here was sent: the store hands changes over before the next timer runs. */
+  /** Everything up to here was sent; what the store has yet to tell is not. */
   #reached(): number {
     if (this.#converting > 0) return this.#sent;
-    return Math.max(this.#sent, this.#core.store.revision());
+    const next = this.#watch?.behind();
+    const reached = next === undefined ? this.#core.store.revision() : next - 1;
+    return Math.max(this.#sent, reached);
   }
 
   #bookmarkLater(): void {

@@ -40,6 +40,14 @@ export const limits = {
   /** A watcher that is this far behind is cut; it lists again. */
   watcherBacklogBytesMax: 4 * 1024 * 1024,
   watchersMax: 10_000,
+  /**
+   * Watchers told a second (each costs about 30 us of a core), and at once after a rest: past it
+   * what happens meanwhile is told together, this many changes at most. Few are told at once.
+   */
+  fanoutPerSecond: 8_000,
+  fanoutBurst: 32_000,
+  fanoutPendingMax: 256,
+  fanoutFewMax: 16,
   /** Answers above this are packed where the client asks for it (upstream: 128 KiB). */
   gzipBytesMin: 128 * 1024,
   /** Between two tries of what a full disk kept from being written at the start. */

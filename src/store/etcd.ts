@@ -81,7 +81,7 @@ class EtcdStore implements contract.Store {
     this.#options = options;
     this.#limits = { ...limits, ...options.limits };
     this.#members = new Members(options);
-    this.#view = new View(this.#limits, options.log);
+    this.#view = new View(this.#limits, options);
     this.#waits = new Waits(options.clock);
     this.#rounds = new Rounds(() => this.#catchUp());
   }

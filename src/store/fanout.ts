@@ -1,47 +1,60 @@
 /**
- * Hands changes to watchers. Watchers of the same prefix form a group, so a change costs only the
- * groups whose prefix its key has: ten thousand watchers of other buckets cost nothing.
+ * Hands changes to watchers. Watchers of the same prefix, or of one value of a field in it, form a
+ * group, so a change costs only the groups that it concerns: ten thousand watchers of other
+ * buckets, or of other nodes' pods, cost nothing. Where many watch alike and much changes, those
+ * who may be told later are told many changes at a time: each telling costs a packet, whatever is
+ * in it.
  */
-import { assert } from "#base/assert.ts";
+import type { Cancel, Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
-import { bucketOf } from "#store/objects.ts";
+import { type Group, Groups } from "#store/groups.ts";
 import type { Change, Watch, WatchOptions } from "#store/store.ts";
+import { Turns } from "#store/turns.ts";
 
 interface Watcher {
   readonly options: WatchOptions;
-  readonly group: Set<Watcher>;
+  readonly group: Group<Watcher>;
   /** Changes up to this revision came with the backlog. */
   readonly from: number;
 }
 
+const isThere = (watcher: Watcher): boolean =>
+  watcher.group.prompt.has(watcher) || watcher.group.patient.has(watcher);
+
 export class Fanout {
   readonly #log: Log;
-  readonly #groups = new Map<string, Set<Watcher>>();
+  readonly #clock: Clock;
+  readonly #groups = new Groups<Watcher>();
+  readonly #turns: Turns;
+  /** Groups whose patient watchers have something to hear, in the order of their turns. */
+  readonly #waiting = new Set<Group<Watcher>>();
   #starts: Array<{ watcher: Watcher; backlog: readonly Change[] }> = [];
   #published: Change[] = [];
   #scheduled = false;
+  #cancel: Cancel | undefined;
 
-  constructor(log: Log) {
+  constructor(log: Log, clock: Clock) {
     this.#log = log;
+    this.#clock = clock;
+    const { fanoutPerSecond: perSecond, fanoutBurst: burst } = limits;
+    this.#turns = new Turns({ clock, perSecond, burst });
   }
 
   /** `backlog`: the changes after `options.after` up to and including revision `from`. */
   add(options: WatchOptions, from: number, backlog: readonly Change[]): Watch {
-    const prefix = options.prefix;
-    assert(prefix.endsWith("/") && bucketOf(prefix) !== "", `prefix "${prefix}" is a bucket's`);
-    let group = this.#groups.get(prefix);
-    if (group === undefined) {
-      group = new Set();
-      this.#groups.set(prefix, group);
-    }
+    const group = this.#groups.join(options.prefix, options.field);
     const watcher: Watcher = { options, group, from };
-    group.add(watcher);
+    (options.patient === true ? group.patient : group.prompt).add(watcher);
     if (backlog.length > 0) {
       this.#starts.push({ watcher, backlog });
       this.#schedule();
     }
-    return { close: () => this.#remove(watcher) };
+    return {
+      close: () => this.#remove(watcher),
+      behind: () => (options.patient === true ? group.pending[0]?.revision : undefined),
+    };
   }
 
   /** Changes that readers see from now on. They are handed over soon, never in this call. */
@@ -54,7 +67,10 @@ export class Fanout {
   /** Hands over what is waiting, then ends every watch. */
   close(reason: Error): void {
     this.#flush();
-    const all = [...this.#groups.values()].flatMap((group) => [...group]);
+    for (const group of [...this.#waiting]) this.#tellPatient(group);
+    this.#cancel?.();
+    this.#cancel = undefined;
+    const all = [...this.#groups.all()].flatMap(({ prompt, patient }) => [...prompt, ...patient]);
     this.#groups.clear();
     for (const watcher of all) this.#end(watcher, reason);
   }
@@ -72,34 +88,54 @@ export class Fanout {
     this.#starts = [];
     this.#published = [];
     for (const { watcher, backlog } of starts) this.#deliver(watcher, backlog);
-    for (const [group, changes] of this.#sort(published)) {
-      const first = changes[0]?.revision ?? 0;
-      for (const watcher of group) {
-        const late = watcher.from >= first;
-        const fresh = late ? changes.filter((c) => c.revision > watcher.from) : changes;
-        if (fresh.length > 0) this.#deliver(watcher, fresh);
-      }
+    for (const [group, changes] of this.#groups.sort(published)) {
+      this.#tell(group.prompt, changes);
+      if (group.patient.size === 0) continue;
+      for (const change of changes) group.pending.push(change);
+      this.#waiting.add(group);
     }
+    this.#giveTurns();
   }
 
-  /** The changes of each group that has any; all watchers of a group share the array. */
-  #sort(changes: readonly Change[]): Map<Set<Watcher>, Change[]> {
-    const sorted = new Map<Set<Watcher>, Change[]>();
-    for (const change of changes) {
-      const key = change.item.key;
-      for (let slash = bucketOf(key).length; slash > 0; slash = key.indexOf("/", slash) + 1) {
-        const group = this.#groups.get(key.slice(0, slash));
-        if (group === undefined) continue;
-        const list = sorted.get(group);
-        if (list === undefined) sorted.set(group, [change]);
-        else list.push(change);
+  /** Tells the groups that have their turn, or cannot wait. */
+  #giveTurns(): void {
+    let waitMs = 0;
+    for (const group of this.#waiting) {
+      const { patient, pending } = group;
+      const few = patient.size <= limits.fanoutFewMax;
+      if (!few && pending.length < limits.fanoutPendingMax) {
+        waitMs = this.#turns.waitMs();
+        if (waitMs > 0) continue;
       }
+      if (!few) this.#turns.take(patient.size);
+      this.#tellPatient(group);
     }
-    return sorted;
+    if (this.#waiting.size === 0 || this.#cancel !== undefined) return;
+    this.#cancel = this.#clock.after(waitMs, () => {
+      this.#cancel = undefined;
+      this.#giveTurns();
+    });
+  }
+
+  #tellPatient(group: Group<Watcher>): void {
+    this.#waiting.delete(group);
+    const changes = group.pending;
+    group.pending = [];
+    this.#tell(group.patient, changes);
+  }
+
+  /** All watchers of a group share the array. */
+  #tell(watchers: ReadonlySet<Watcher>, changes: readonly Change[]): void {
+    const first = changes[0]?.revision ?? 0;
+    for (const watcher of watchers) {
+      const late = watcher.from >= first;
+      const fresh = late ? changes.filter((c) => c.revision > watcher.from) : changes;
+      if (fresh.length > 0) this.#deliver(watcher, fresh);
+    }
   }
 
   #deliver(watcher: Watcher, changes: readonly Change[]): void {
-    if (!watcher.group.has(watcher)) return;
+    if (!isThere(watcher)) return;
     try {
       watcher.options.onChanges(changes);
     } catch (error) {
@@ -110,7 +146,7 @@ export class Fanout {
   }
 
   #end(watcher: Watcher, reason: Error): void {
-    watcher.group.delete(watcher);
+    this.#remove(watcher);
     try {
       watcher.options.onClosed(reason);
     } catch (error) {
@@ -119,10 +155,13 @@ export class Fanout {
   }
 
   #remove(watcher: Watcher): void {
-    watcher.group.delete(watcher);
-    const prefix = watcher.options.prefix;
-    if (watcher.group.size === 0 && this.#groups.get(prefix) === watcher.group) {
-      this.#groups.delete(prefix);
+    const { group } = watcher;
+    group.prompt.delete(watcher);
+    group.patient.delete(watcher);
+    if (group.patient.size === 0) {
+      group.pending = [];
+      this.#waiting.delete(group);
     }
+    if (group.prompt.size + group.patient.size === 0) this.#groups.leave(group);
   }
 }

@@ -56,7 +56,7 @@ class SqliteStore implements contract.Store {
   constructor(options: SqliteStoreOptions, disk: Disk) {
     this.#options = options;
     this.#limits = { ...limits, ...options.limits };
-    this.#view = new View(this.#limits, options.log);
+    this.#view = new View(this.#limits, options);
     this.#view.load(stored(disk, options), disk.ceiling);
     this.#assigned = disk.ceiling;
     this.#loop = new CommitLoop<Operation>({

@@ -73,8 +73,18 @@ export interface Page {
   readonly remaining?: number;
 }
 
+/** A field of an item's terms, and what it must be; one that is missing is the empty text. */
+export interface FieldValue {
+  readonly name: string;
+  readonly value: string;
+}
+
 export interface WatchOptions {
   readonly prefix: string;
+  /** Only changes of items that have this value, or had it before. */
+  readonly field?: FieldValue;
+  /** Where many watch alike, it may be told later, and many changes at a time. */
+  readonly patient?: boolean;
   /** Changes after this revision; GoneError where the history does not reach. */
   readonly after: number;
   /**
@@ -88,6 +98,8 @@ export interface WatchOptions {
 
 export interface Watch {
   close(): void;
+  /** The revision of the oldest change that it is not told yet; undefined: it knows all. */
+  behind(): number | undefined;
 }
 
 export interface Store {

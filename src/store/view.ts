@@ -2,6 +2,7 @@
  * What readers of a datastore see, in memory: objects, the newest changes, who watches, and the
  * revision that all of it is at. Both datastores answer from it; how changes come about is theirs.
  */
+import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import { Fanout } from "#store/fanout.ts";
 import { History } from "#store/history.ts";
@@ -29,9 +30,9 @@ export class View {
   #history: History;
   #revision: number;
 
-  constructor(limits: ViewLimits, log: Log) {
+  constructor(limits: ViewLimits, { log, clock }: { log: Log; clock: Clock }) {
     this.#limits = limits;
-    this.#fanout = new Fanout(log);
+    this.#fanout = new Fanout(log, clock);
     this.#revision = 0;
     this.#history = this.#emptyHistory();
   }

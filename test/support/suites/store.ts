@@ -94,6 +94,7 @@ export function storeSuite(name: string, open: OpenStore): void {
   describe(`${name}: lists`, () => listCases(fresh));
   describe(`${name}: lists of the past`, () => pastCases(fresh));
   describe(`${name}: watches`, () => watchCases(fresh));
+  describe(`${name}: watches of a field`, () => fieldCases(fresh));
   describe(`${name}: watchers' manners`, () => mannerCases(fresh));
   describe(`${name}: its end`, () => endCases(fresh, open));
 }
@@ -393,6 +394,33 @@ function watchCases(fresh: Fresh): void {
     expect(before).toBeLessThan(item.revision);
     expect(store.revision()).toBeGreaterThanOrEqual(item.revision);
     expect(await store.get(WEB)).toEqual(item);
+  });
+}
+
+function fieldCases(fresh: Fresh): void {
+  test("a watch of a field's value gets what has it, and what had it", async () => {
+    const store = await fresh();
+    const start = store.revision();
+    const seen: string[] = [];
+    store.watch({
+      prefix: PODS,
+      field: { name: "node", value: "one" },
+      patient: true,
+      after: start,
+      onChanges: (changes) => seen.push(...changes.map(({ type, item }) => `${type} ${item.key}`)),
+      onClosed: () => {},
+    });
+    const on = (key: string, node: string, expect = 0): Write => ({
+      ...put(key, "x", expect),
+      terms: { labels: {}, fields: { node } },
+    });
+    await store.write(on("core/pods/a/other", "two"));
+    const mine = await store.write(on("core/pods/a/mine", "one"));
+    const moved = await store.write(on("core/pods/a/mine", "two", mine.revision));
+    await store.write({ key: "core/pods/a/mine", expect: moved.revision });
+    await store.write(put("core/pods/a/none", "x"));
+    await turn();
+    expect(seen).toEqual(["put core/pods/a/mine", "put core/pods/a/mine"]);
   });
 }
 
