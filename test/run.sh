@@ -9,6 +9,8 @@ set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 sets=("$@")
 [ $# -gt 0 ] || sets=(check rules unit property component host e2e suites cluster conformance)
+# What is drawn at random is the same in every run; `bun run test:property` and `test:fuzz` draw anew.
+export PROPERTY_SEED=${PROPERTY_SEED:-1} FUZZ_SEED=${FUZZ_SEED:-1}
 passed=0 failed=0
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT

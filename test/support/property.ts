@@ -4,7 +4,7 @@
  */
 const thorough = process.env["PROPERTY_RUNS"] === "all";
 
-const QUICK_RUNS_MAX = 8;
+const QUICK_RUNS_MAX = 5;
 
 /** Parameters for `fc.assert`. */
 export const tries = (numRuns: number): { numRuns: number } => ({
