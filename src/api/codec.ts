@@ -95,12 +95,14 @@ export function createCodec(kinds: readonly Kind[]): Codec {
   for (const kind of kinds) {
     if (kind.storedAs === undefined) byBucket.set(bucketOf(kind), kind);
   }
+  const kindOf = (key: string): Kind | undefined =>
+    byBucket.get(key.slice(0, key.indexOf("/", key.indexOf("/") + 1)));
   return {
     stamp: stampRevision,
+    claims: (key, value) => kindOf(key)?.claims?.(JSON.parse(value) as ApiObject) ?? [],
     terms: (key, value) => {
-      const second = key.indexOf("/", key.indexOf("/") + 1);
       const object = JSON.parse(value) as ApiObject;
-      const kind = byBucket.get(key.slice(0, second));
+      const kind = kindOf(key);
       if (kind !== undefined) return termsOf(kind, object);
       const { name = "", namespace, labels = {} } = object.metadata ?? {};
       const fields: Record<string, string> = { "metadata.name": name };

@@ -151,3 +151,12 @@ export function metadataCauses(
   if (old !== undefined) causes.push(...immutable(object, old));
   return causes;
 }
+
+/** The last finalizer gone from an object that was to be deleted deletes it. */
+export function isFinished(object: ApiObject): boolean {
+  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = metadataOf(object);
+  if (deletionTimestamp === undefined || (deletionGracePeriodSeconds ?? 0) > 0) return false;
+  if ((finalizers ?? []).length > 0) return false;
+  const { spec } = object as { spec?: { finalizers?: unknown[] } };
+  return object.kind !== "Namespace" || (spec?.finalizers ?? []).length === 0;
+}

@@ -14,6 +14,7 @@ import { managerOf } from "#api/manager.ts";
 import {
   countGeneration,
   generateName,
+  isFinished,
   keepIdentity,
   metadataCauses,
   metadataOf,
@@ -26,7 +27,7 @@ import { type Cause, invalid } from "#resources/field.ts";
 import type { Kind } from "#resources/kind.ts";
 import { trackUpdate } from "#resources/managed.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
-import { ConflictError, type Item } from "#store/store.ts";
+import { ClaimedError, ConflictError, type Item } from "#store/store.ts";
 
 export interface Written {
   /** What stands now; for an object that went away with this write, what it last was. */
@@ -108,7 +109,8 @@ function undoAll(attributes: Attributes): void {
   for (const undo of attributes.undo.splice(0).reverse()) undo();
 }
 
-const GENERATED_TRIES = 8;
+/** With another generated name each, or after another server took what this one gave out. */
+const CREATE_TRIES = 8;
 
 export interface CreateOptions {
   readonly resource?: Resource;
@@ -128,15 +130,19 @@ export async function createObject(
   const object = await toStored(resource, given);
   const metadata = metadataOf(object);
   const generated = !metadata.name && metadata.generateName ? metadata.generateName : undefined;
+  const mayRepeat = generated !== undefined || resource.kind.claims !== undefined;
   for (let tries = 1; ; tries++) {
     if (generated !== undefined) metadata.name = generateName(core, generated);
     try {
-      const copy = generated === undefined ? object : cloneJson(object);
+      const copy = mayRepeat ? cloneJson(object) : object;
       return await createOnce(core, call, copy, resource, managed);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
-      if (generated !== undefined && tries < GENERATED_TRIES) continue;
-      throw refuse.exists(resource.kind, metadata.name ?? "");
+      const isClaimed = error instanceof ClaimedError;
+      if ((generated !== undefined || isClaimed) && tries < CREATE_TRIES) continue;
+      const { name = "" } = metadata;
+      if (isClaimed) throw refuse.conflict(resource.kind, name, error.message);
+      throw refuse.exists(resource.kind, name);
     }
   }
 }
@@ -353,15 +359,6 @@ function unchanged(object: ApiObject, old: Stored): boolean {
     return { ...of, metadata };
   };
   return sameJson(bare(object), bare(old));
-}
-
-/** The last finalizer gone from an object that was to be deleted deletes it. */
-export function isFinished(object: ApiObject): boolean {
-  const { deletionTimestamp, deletionGracePeriodSeconds, finalizers } = metadataOf(object);
-  if (deletionTimestamp === undefined || (deletionGracePeriodSeconds ?? 0) > 0) return false;
-  if ((finalizers ?? []).length > 0) return false;
-  const { spec } = object as { spec?: { finalizers?: unknown[] } };
-  return object.kind !== "Namespace" || (spec?.finalizers ?? []).length === 0;
 }
 
 async function store(

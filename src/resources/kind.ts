@@ -70,6 +70,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
   validate(object: T, old: T | undefined, subresource?: string): Cause[];
   /** What is checked of a valid object by rules that may take long: others have their turn. */
   rules?(object: T, old: T | undefined): Promise<Cause[]>;
+  /** Names that one object of the cluster may hold at a time, as `ip/10.43.0.1`. */
+  claims?(object: T): string[];
   /** Field selectors beyond metadata.name and metadata.namespace. */
   fields(object: T): Record<string, string>;
   /** Checks a name; default: DNS-1123 subdomain. */

@@ -7,24 +7,23 @@ import { type Clock, repeat } from "#base/clock.ts";
 import { GrpcError } from "#base/grpc.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
+import { CatchUp } from "#store/etcd/catchup.ts";
+import { CLAIMS, Claims } from "#store/etcd/claims.ts";
 import { follow } from "#store/etcd/follow.ts";
 import { EtcdKeys, takePlace } from "#store/etcd/keys.ts";
+import { loadAll } from "#store/etcd/load.ts";
 import { type EtcdTls, Members } from "#store/etcd/members.ts";
 import {
   compactRequest,
+  type Guard,
   type KeyValue,
   putAllRequest,
-  rangeAnswer,
-  rangeRequest,
-  revisionRequest,
   txnAnswer,
   txnRequest,
   type WatchAnswer,
   type WatchEvent,
 } from "#store/etcd/messages.ts";
-import { isOwnKey, PLACE, TICK } from "#store/etcd/place.ts";
-import { Rounds } from "#store/etcd/rounds.ts";
-import { Waits } from "#store/etcd/waits.ts";
+import { isOwnKey, PLACE } from "#store/etcd/place.ts";
 import type { Entry } from "#store/objects.ts";
 import type { StoreLimits } from "#store/sqlite.ts";
 import * as contract from "#store/store.ts";
@@ -44,7 +43,6 @@ export interface EtcdStoreOptions {
   readonly limits?: Partial<StoreLimits>;
 }
 
-const RANGE = "etcdserverpb.KV/Range";
 const TXN = "etcdserverpb.KV/Txn";
 const COMPACT = "etcdserverpb.KV/Compact";
 const LEFT = "the datastore was moved while this server ran";
@@ -62,8 +60,8 @@ class EtcdStore implements contract.Store {
   readonly #limits: StoreLimits;
   readonly #members: Members;
   readonly #view: View;
-  readonly #waits: Waits;
-  readonly #rounds: Rounds;
+  readonly #catchUp: CatchUp;
+  readonly #claims: Claims;
   readonly #ending = new AbortController();
   /** The last write of each key that is on its way: the next one goes after it. */
   readonly #tails = new Map<string, Promise<unknown>>();
@@ -73,17 +71,20 @@ class EtcdStore implements contract.Store {
   #offset = 0;
   #placeAt = 0;
   #left = false;
-  /** Revision of the last tick that this server wrote, and whether one is on its way. */
-  #tickAt = 0;
-  #ticking = false;
 
   constructor(options: EtcdStoreOptions) {
     this.#options = options;
     this.#limits = { ...limits, ...options.limits };
     this.#members = new Members(options);
     this.#view = new View(this.#limits, options);
-    this.#waits = new Waits(options.clock);
-    this.#rounds = new Rounds(() => this.#catchUp());
+    this.#claims = new Claims(options.codec);
+    this.#catchUp = new CatchUp({
+      ...{ members: this.#members, prefix: options.prefix, clock: options.clock },
+      revision: () => this.#view.revision,
+      offset: () => this.#offset,
+      guard: () => this.#guard(),
+      onGuardLost: () => this.#leave(),
+    });
   }
 
   async open(): Promise<void> {
@@ -92,7 +93,7 @@ class EtcdStore implements contract.Store {
     const { offset, at } = await takePlace(keys, log);
     this.#offset = offset;
     this.#placeAt = at;
-    await this.#load();
+    await this.#claimMissing(await this.#load());
     this.#assertOpen();
     follow({
       members: this.#members,
@@ -108,7 +109,7 @@ class EtcdStore implements contract.Store {
     // A member that hangs is left for another one, also when nobody asks for anything. What fails
     // is told by the members, and followed at the next one.
     void repeat(clock, limits.etcdLookMs, this.#ending.signal, () =>
-      this.#rounds.join().catch(() => undefined),
+      this.#catchUp.fresh().catch(() => undefined),
     );
   }
 
@@ -172,7 +173,7 @@ class EtcdStore implements contract.Store {
     this.#ending.abort();
     const reason = new Error("the datastore closed");
     this.#members.close();
-    this.#waits.close(reason);
+    this.#catchUp.close(reason);
     this.#view.endWatches(reason);
   }
 
@@ -181,7 +182,7 @@ class EtcdStore implements contract.Store {
     if (this.#left) throw new contract.StorageError(LEFT);
   }
 
-  /** What is no object; of the place it is seen whether it is still as at the start. */
+  /** What is no object: of the place it is seen whether it is still as at the start. */
   #isOwn({ key, modRevision }: KeyValue): boolean {
     const name = key.slice(this.#options.prefix.length);
     if (!isOwnKey(name)) return false;
@@ -196,68 +197,28 @@ class EtcdStore implements contract.Store {
     this.#options.log.error(`${LEFT}: start it again`);
     const reason = new contract.StorageError(LEFT);
     this.#view.endWatches(reason);
-    this.#waits.close(reason);
+    this.#catchUp.close(reason);
   }
 
   /** Resolves when this memory has all that was acknowledged anywhere before the call. */
   async #fresh(): Promise<void> {
     this.#assertOpen();
-    await this.#rounds.join();
-  }
-
-  async #catchUp(): Promise<void> {
-    const { bytes } = await this.#members.call(RANGE, revisionRequest(this.#options.prefix));
-    await this.#seen(rangeAnswer(bytes, this.#offset).revision);
+    await this.#catchUp.fresh();
     this.#assertOpen();
   }
 
-  /** Resolves when all changes up to this revision are visible. */
-  async #seen(revision: number): Promise<void> {
-    if (this.#view.revision >= revision) return;
-    let cancel = (): void => undefined;
-    const arm = (): void => {
-      cancel = this.#options.clock.after(limits.etcdProgressMs, () => {
-        void this.#tick(revision);
-        arm();
-      });
-    };
-    arm();
-    try {
-      await this.#waits.until(revision, limits.etcdMsMax);
-    } finally {
-      cancel();
-    }
-  }
-
-  /** Writes what the watch must bring after all up to this revision, unless that is on its way. */
-  async #tick(revision: number): Promise<void> {
-    if (this.#ticking || this.#tickAt >= revision) return;
-    this.#ticking = true;
-    try {
-      const { prefix } = this.#options;
-      const guard = { key: `${prefix}${PLACE}`, revision: this.#placeAt };
-      const request = putAllRequest([{ key: `${prefix}${TICK}`, value: "" }], guard);
-      const { bytes } = await this.#members.call(TXN, request);
-      const answer = txnAnswer(bytes, this.#offset);
-      if (answer.succeeded) this.#tickAt = answer.revision;
-      else this.#leave();
-    } catch {
-      // Told by the members; who waits asks again.
-    } finally {
-      this.#ticking = false;
-    }
+  #guard(): Guard {
+    return { key: `${this.#options.prefix}${PLACE}`, revision: this.#placeAt };
   }
 
   async #send(write: contract.Write): Promise<Item> {
     const { key, value, expect } = write;
-    const now = this.#view.get(key)?.item;
-    // What is known can only have grown: no need to ask.
-    if ((now?.revision ?? 0) > expect) throw new contract.ConflictError(key, now);
-    // Of the time before the cluster came to this etcd: nothing has that revision any more.
-    if (expect > 0 && expect <= this.#offset) {
-      await this.#fresh();
-      throw new contract.ConflictError(key, this.#view.get(key)?.item);
-    }
+    const known = (): Item | undefined => this.#view.get(key)?.item;
+    // Another server told of it.
+    if (expect > (known()?.revision ?? 0)) await this.#fresh();
+    const now = known();
+    if ((now?.revision ?? 0) !== expect) throw new contract.ConflictError(key, now);
+    const { takes, drops } = await this.#claiming(key, now, value);
     const own: Own = { value, terms: write.terms };
     this.#own.set(key, own);
     try {
@@ -266,22 +227,36 @@ class EtcdStore implements contract.Store {
         key: `${prefix}${key}`,
         value,
         expect: expect === 0 ? 0 : expect - this.#offset,
-        guard: { key: `${prefix}${PLACE}`, revision: this.#placeAt },
+        guard: this.#guard(),
+        takes: takes.map((name) => ({ key: `${prefix}${CLAIMS}${name}`, value: key })),
+        drops: drops.map((name) => `${prefix}${CLAIMS}${name}`),
       });
       const { bytes, again } = await this.#members.call(TXN, request);
       const answer = txnAnswer(bytes, this.#offset);
       if (!answer.succeeded && answer.guard !== this.#placeAt) this.#leave();
-      await this.#seen(answer.revision);
+      await this.#catchUp.until(answer.revision);
       this.#assertOpen();
       if (answer.succeeded) return this.#written(key, own, answer.revision);
+      const isAsExpected = (answer.current?.modRevision ?? 0) === expect;
+      if (isAsExpected) throw new contract.ClaimedError(key, now, takes);
       if (again) return this.#afterLostAnswer(write, own, answer.current);
-      throw new contract.ConflictError(key, this.#view.get(key)?.item);
+      throw new contract.ConflictError(key, known());
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       throw new contract.StorageError(`etcd refused a write: ${error.message}`, { cause: error });
     } finally {
       this.#own.delete(key);
     }
+  }
+
+  async #claiming(key: string, now: Item | undefined, value: string | undefined) {
+    const claiming = this.#claims.plan(key, now, value);
+    if (claiming.refused.length === 0) return claiming;
+    // It may have been let go of through another server.
+    await this.#fresh();
+    const again = this.#claims.plan(key, now, value);
+    if (again.refused.length > 0) throw new contract.ClaimedError(key, now, again.refused);
+    return again;
   }
 
   /** An attempt whose answer was lost may have been the one that changed what stands there. */
@@ -309,6 +284,7 @@ class EtcdStore implements contract.Store {
   #heard({ events }: WatchAnswer): void {
     const changes: contract.Change[] = [];
     for (const event of events) {
+      this.#claims.heard(event, this.#options.prefix);
       if (this.#isOwn(event.item)) continue;
       const change = this.#change(event);
       if (change !== undefined) changes.push(change);
@@ -316,7 +292,7 @@ class EtcdStore implements contract.Store {
     if (this.#left) return;
     this.#view.reach(events.at(-1)?.item.modRevision ?? 0);
     this.#view.publish(changes);
-    this.#waits.reached(this.#view.revision);
+    this.#catchUp.reached(this.#view.revision);
   }
 
   #change({ type, item: found }: WatchEvent): contract.Change | undefined {
@@ -349,29 +325,33 @@ class EtcdStore implements contract.Store {
   }
 
   /** All that is there, as of one revision. */
-  async #load(): Promise<void> {
+  async #load(): Promise<readonly Entry[]> {
     const { prefix } = this.#options;
+    const { found, revision } = await loadAll(this.#members, prefix, this.#offset);
     const entries: Entry[] = [];
-    let revision: number | undefined;
-    let after: string | undefined;
-    for (;;) {
-      const asked = rangeRequest({
-        prefix,
-        limit: limits.etcdPageMax,
-        ...(after !== undefined && { after }),
-        ...(revision !== undefined && { revision: revision - this.#offset }),
-      });
-      const answer = rangeAnswer((await this.#members.call(RANGE, asked)).bytes, this.#offset);
-      revision ??= answer.revision;
-      for (const found of answer.items) {
-        if (this.#isOwn(found)) continue;
-        const item = this.#itemOf(found.key.slice(prefix.length), found);
-        entries.push({ id: found.createRevision, item });
-      }
-      after = answer.items.at(-1)?.key;
-      if (!answer.more || after === undefined) break;
+    for (const each of found) {
+      if (this.#isOwn(each)) continue;
+      const item = this.#itemOf(each.key.slice(prefix.length), each);
+      entries.push({ id: each.createRevision, item });
     }
+    this.#claims.load(found, prefix);
     this.#view.load(entries, Math.max(this.#view.revision, revision));
+    return entries;
+  }
+
+  /** For objects that were written before there were claims, or came from elsewhere. */
+  async #claimMissing(entries: readonly Entry[]): Promise<void> {
+    const { prefix } = this.#options;
+    const items = entries.map(({ item }) => item);
+    const own = (item: Item): number => item.revision - this.#offset;
+    for (const { objects, claims } of this.#claims.missing(items, own)) {
+      const puts = claims.map(({ key, value }) => ({ key: prefix + key, value }));
+      const asLoaded = objects.map(({ key, revision }) => ({ key: prefix + key, revision }));
+      const absent = puts.map(({ key }) => ({ key, revision: 0 }));
+      // Where that does not hold any more, another server does the same, or wrote the object.
+      const request = putAllRequest(puts, this.#guard(), [...asLoaded, ...absent]);
+      await this.#members.call(TXN, request);
+    }
   }
 
   /** Changes were missed: readers list again. */
@@ -379,7 +359,7 @@ class EtcdStore implements contract.Store {
     this.#options.log.warn("etcd compacted what was not seen yet, loading all again");
     await this.#load();
     this.#view.endWatches(new contract.GoneError("changes were missed"));
-    this.#waits.reached(this.#view.revision);
+    this.#catchUp.reached(this.#view.revision);
   }
 }
 

@@ -27,6 +27,11 @@ export interface Item {
 export interface Codec {
   stamp(value: string, revision: number): string;
   terms(key: string, value: string): Terms;
+  /**
+   * Names that no other key may hold as long as this value stands. Only a datastore that several
+   * servers write to looks at it: a single one knows by itself what it gave out.
+   */
+  claims?(key: string, value: string): readonly string[];
 }
 
 export interface Write {
@@ -107,7 +112,7 @@ export interface Store {
   revision(): number;
   get(key: string): Promise<Item | undefined>;
   list(options: ListOptions): Promise<Page>;
-  /** Resolves once durable and visible. ConflictError where `expect` does not hold. */
+  /** Resolves once durable and visible. ConflictError where `expect` or a claim does not hold. */
   write(write: Write): Promise<Item>;
   watch(options: WatchOptions): Watch;
   /** Forgets history up to and including this revision. */
@@ -125,6 +130,15 @@ export class ConflictError extends Error {
   constructor(key: string, current: Item | undefined) {
     super(`conflict at ${key}`);
     this.current = current;
+  }
+}
+
+/** Another key holds a name that this one claims. `current` is what stands at this one. */
+export class ClaimedError extends ConflictError {
+  override name = "ClaimedError";
+  constructor(key: string, current: Item | undefined, names: readonly string[]) {
+    super(key, current);
+    this.message = `${key} cannot have ${names.join(", ")}: another one has it`;
   }
 }
 

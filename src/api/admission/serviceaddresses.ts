@@ -6,16 +6,12 @@ import type { Attributes, MakePlugin, Plugin } from "#api/admission.ts";
 import { peek } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
+import { cloneJson } from "#api/json.ts";
 import { chooseFamilies, isHeadless, mirrorClusterIp } from "#api/services/families.ts";
-import {
-  heldBy,
-  keepAllocated,
-  needsAddress,
-  needsHealthPort,
-  needsNodePorts,
-} from "#api/services/ports.ts";
+import { keepAllocated, needsHealthPort, needsNodePorts } from "#api/services/ports.ts";
 import { AddressRange, familyOf, NotAvailable, PortRange } from "#api/services/ranges.ts";
 import { type Cause, invalid } from "#resources/field.ts";
+import { heldBy, needsAddress } from "#resources/servicepools.ts";
 import type { Service, ServicePort } from "#resources/types.gen.ts";
 import type { Change } from "#store/store.ts";
 
@@ -153,21 +149,38 @@ class ServiceAddresses implements Plugin {
     return causes;
   }
 
-  mutate({ resource, subresource, operation, object, old, name, undo }: Attributes): void {
+  /** Sets in place what the Service gets; answers why it cannot have it, with nothing taken. */
+  #allocate(service: Service, before: Service | undefined, undo: Array<() => void>): Cause[] {
+    if (service.spec === undefined) return [];
+    mirrorClusterIp(service.spec, before?.spec);
+    if (before !== undefined) keepAllocated(service, before);
+    const families = this.#ranges.map((range) => range.family);
+    const causes = chooseFamilies(service, before, families);
+    const taken: Array<() => void> = [];
+    if (causes.length === 0) causes.push(...this.#takeIps(service, before, taken));
+    if (causes.length === 0) causes.push(...this.#takePorts(service, before, taken));
+    if (causes.length === 0) undo.push(...taken);
+    else for (const release of taken) release();
+    return causes;
+  }
+
+  mutate(attributes: Attributes): void | Promise<void> {
+    const { resource, subresource, operation, object, old, undo } = attributes;
     if (resource.bucket !== BUCKET || subresource !== "" || object === undefined) return;
     if (operation !== "CREATE" && operation !== "UPDATE") return;
     const service = object as Service;
-    const before = old as Service | undefined;
-    if (service.spec === undefined) return;
-    mirrorClusterIp(service.spec, before?.spec);
-    if (before !== undefined) keepAllocated(service, before);
-    const causes = chooseFamilies(
-      service,
-      before,
-      this.#ranges.map((range) => range.family),
-    );
-    if (causes.length === 0) causes.push(...this.#takeIps(service, before, undo));
-    if (causes.length === 0) causes.push(...this.#takePorts(service, before, undo));
+    const asked = cloneJson(service.spec);
+    const causes = this.#allocate(service, old as Service | undefined, undo);
+    if (causes.length === 0) return;
+    if (asked !== undefined) service.spec = asked;
+    return this.#allocateLater(attributes, service);
+  }
+
+  /** What is taken here may have been let go of through another server. */
+  async #allocateLater(attributes: Attributes, service: Service): Promise<void> {
+    const { resource, old, name, undo } = attributes;
+    await this.#core.store.get(keyOf(service));
+    const causes = this.#allocate(service, old as Service | undefined, undo);
     if (causes.length > 0) throw refuse.invalid(resource.kind, name, causes);
   }
 

@@ -1,7 +1,6 @@
 /** What a Service keeps of its allocated values when a client writes it back without them. Pure. */
+import { needsAddress } from "#resources/servicepools.ts";
 import type { Service, ServicePort, ServiceSpec } from "#resources/types.gen.ts";
-
-export const needsAddress = (spec: ServiceSpec): boolean => spec.type !== "ExternalName";
 
 export const needsNodePorts = (spec: ServiceSpec): boolean =>
   spec.type === "NodePort" ||
@@ -35,18 +34,4 @@ function keepNodePorts(spec: ServiceSpec, before: ServiceSpec): void {
     const kept = known.get(portKey(port));
     if (!port.nodePort && kept && !wanted.has(kept)) port.nodePort = kept;
   }
-}
-
-/** Everything that a Service holds of the pools. */
-export function heldBy(service: Service): { ips: string[]; ports: number[] } {
-  const { spec = {} } = service;
-  const ips = needsAddress(spec)
-    ? (spec.clusterIPs ?? (spec.clusterIP ? [spec.clusterIP] : [])).filter(
-        (ip) => ip !== "" && ip !== "None",
-      )
-    : [];
-  const ports = new Set<number>();
-  for (const port of spec.ports ?? []) if (port.nodePort) ports.add(port.nodePort);
-  if (spec.healthCheckNodePort) ports.add(spec.healthCheckNodePort);
-  return { ips, ports: [...ports] };
 }

@@ -76,6 +76,8 @@ export class Pool {
   readonly #reserved: bigint;
   readonly #random: Random;
   readonly #taken = new Map<bigint, string>();
+  /** Of `#taken`: given out to a write that is on its way. */
+  readonly #pending = new Set<bigint>();
 
   constructor(size: bigint, random: Random) {
     this.#size = size;
@@ -95,16 +97,23 @@ export class Pool {
   take(offset: bigint, owner: string): boolean {
     if (this.#taken.has(offset)) return false;
     this.#taken.set(offset, owner);
+    this.#pending.add(offset);
     return true;
   }
 
-  /** As `take`, also where this owner has it already. */
+  /** For who has it in the store. A write that is on its way with it, elsewhere, comes too late. */
   hold(offset: bigint, owner: string): boolean {
-    return this.#taken.get(offset) === owner || this.take(offset, owner);
+    const holder = this.#taken.get(offset);
+    if (holder !== undefined && holder !== owner && !this.#pending.has(offset)) return false;
+    this.#taken.set(offset, owner);
+    this.#pending.delete(offset);
+    return true;
   }
 
   release(offset: bigint, owner: string): void {
-    if (this.#taken.get(offset) === owner) this.#taken.delete(offset);
+    if (this.#taken.get(offset) !== owner) return;
+    this.#taken.delete(offset);
+    this.#pending.delete(offset);
   }
 
   /** A free one at random: the upper part first (KEP-3070); undefined when all are taken. */

@@ -1,6 +1,7 @@
 import { serviceColumns } from "#resources/columns/service.ts";
 import { defaultService, dropForType } from "#resources/defaults/service.ts";
 import { defineKind } from "#resources/kind.ts";
+import { claimsOf } from "#resources/servicepools.ts";
 import type { Service } from "#resources/types.gen.ts";
 import { validateService } from "#resources/validate/service.ts";
 
@@ -21,6 +22,7 @@ export const services = defineKind<Service>({
     if (!old) service.status = { loadBalancer: {} };
     else dropForType(service, old);
   },
+  claims: claimsOf,
   fields: (service) => ({
     "spec.clusterIP": service.spec?.clusterIP ?? "",
     "spec.type": service.spec?.type ?? "",

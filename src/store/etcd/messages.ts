@@ -86,6 +86,10 @@ export interface TxnInput {
   readonly expect: number;
   /** Must hold too. */
   readonly guard?: Guard;
+  /** Put with it; none of them may exist. */
+  readonly takes?: readonly PutInput[];
+  /** Deleted with it. */
+  readonly drops?: readonly string[];
 }
 
 const compare = ({ key, revision }: Guard): Uint8Array =>
@@ -100,25 +104,34 @@ const putOperation = ({ key, value }: PutInput): Uint8Array =>
     .bytes(2, new Writer().bytes(1, encoder.encode(key)).bytes(2, encoder.encode(value)).done())
     .done();
 
+const deleteOperation = (key: string): Uint8Array =>
+  new Writer().bytes(3, new Writer().bytes(1, encoder.encode(key)).done()).done();
+
 const readOperation = (key: string): Uint8Array =>
   new Writer().bytes(1, new Writer().bytes(1, encoder.encode(key)).done()).done();
 
 /** Writes where the revisions of key and guard are as expected, else reads both. */
-export function txnRequest({ key, value, expect, guard }: TxnInput): Uint8Array {
-  const change =
-    value === undefined
-      ? new Writer().bytes(3, new Writer().bytes(1, encoder.encode(key)).done()).done()
-      : putOperation({ key, value });
+export function txnRequest(input: TxnInput): Uint8Array {
+  const { key, value, expect, guard, takes = [], drops = [] } = input;
   const request = new Writer().bytes(1, compare({ key, revision: expect }));
   if (guard !== undefined) request.bytes(1, compare(guard));
-  request.bytes(2, change).bytes(3, readOperation(key));
+  for (const take of takes) request.bytes(1, compare({ key: take.key, revision: 0 }));
+  request.bytes(2, value === undefined ? deleteOperation(key) : putOperation({ key, value }));
+  for (const take of takes) request.bytes(2, putOperation(take));
+  for (const drop of drops) request.bytes(2, deleteOperation(drop));
+  request.bytes(3, readOperation(key));
   if (guard !== undefined) request.bytes(3, readOperation(guard.key));
   return request.done();
 }
 
-/** Puts all of them where the guard holds, as one revision. */
-export function putAllRequest(puts: readonly PutInput[], guard: Guard): Uint8Array {
+/** Puts all of them where the guards hold, as one revision. */
+export function putAllRequest(
+  puts: readonly PutInput[],
+  guard: Guard,
+  more: readonly Guard[] = [],
+): Uint8Array {
   const request = new Writer().bytes(1, compare(guard));
+  for (const each of more) request.bytes(1, compare(each));
   for (const put of puts) request.bytes(2, putOperation(put));
   return request.bytes(3, readOperation(guard.key)).done();
 }

@@ -50,6 +50,18 @@ describe("addresses", () => {
   });
 });
 
+test("what the store says of an address goes before a write that is on its way", () => {
+  const pool = new Pool(4n, zero);
+  expect(pool.take(1n, "mine")).toBe(true);
+  expect(pool.hold(1n, "another server's")).toBe(true);
+  pool.release(1n, "mine");
+  expect(pool.owner(1n)).toBe("another server's");
+  expect(pool.hold(1n, "mine")).toBe(false);
+  expect(pool.take(2n, "mine")).toBe(true);
+  expect(pool.hold(2n, "mine")).toBe(true);
+  expect(pool.hold(2n, "another server's")).toBe(false);
+});
+
 describe("a range", () => {
   test("gives neither its network nor its broadcast address, and its first to no stranger", () => {
     const range = new AddressRange("192.0.2.0/29", zero);
