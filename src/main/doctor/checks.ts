@@ -190,4 +190,15 @@ const CHECKS: readonly Check[] = [
   ...networkChecks,
 ];
 
-export const diagnose = (facts: Facts): Finding[] => CHECKS.flatMap((check) => check(facts));
+/** A fresh system has no lists of packages yet, and old ones name files that are gone. */
+function withFreshLists(findings: readonly Finding[]): Finding[] {
+  const first = findings.findIndex(({ repair }) => repair?.[0]?.[0] === "apt-get");
+  return findings.map((finding, i) =>
+    i === first && finding.repair
+      ? { ...finding, repair: [["apt-get", "update"], ...finding.repair] }
+      : finding,
+  );
+}
+
+export const diagnose = (facts: Facts): Finding[] =>
+  withFreshLists(CHECKS.flatMap((check) => check(facts)));

@@ -96,6 +96,7 @@ test("what is missing is installed, loaded or started", () => {
     "  modprobe br_netfilter",
     "  modprobe nf_conntrack",
     "fail containerd: missing",
+    "  apt-get update",
     "  apt-get install -y containerd runc",
     "fail CNI plugins: /usr/lib/cni has no bridge",
     "  apt-get install -y containernetworking-plugins",
@@ -115,6 +116,7 @@ test("versions that are too old are told with the least one", () => {
   const old = { address: "/run/c.sock", installed: true, version: "1.5.9" };
   expect(said({ containerd: old, nerdctl: { program: "nerdctl", version: "1.4.0" } })).toEqual([
     "fail containerd: 1.5.9 is too old: 1.6 or newer",
+    "  apt-get update",
     "  apt-get install -y containerd",
     "fail nerdctl: 1.4.0 is too old: 1.7 or newer; install.sh brings it",
   ]);
