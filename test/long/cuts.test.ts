@@ -1,6 +1,7 @@
 /**
- * Random power cuts and partitions of a three-node cluster; after each one everything must come
- * right by itself: `bun run test:long`. LONG_ROUNDS and LONG_SEED say how many, and which.
+ * Random power cuts and partitions of a cluster of LONG_NODES nodes (default 5); after each one
+ * everything must come right by itself: `bun run test:cuts`. LONG_ROUNDS (default 50) and LONG_SEED
+ * say how many, and which.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -8,11 +9,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
+import { isReady, podsOf, stateProblems } from "#test/support/nodestate.ts";
 import { seededRandom } from "#test/support/random.ts";
 
 const ROUNDS = Number(process.env["LONG_ROUNDS"] ?? 50);
 const SEED = Number(process.env["LONG_SEED"] ?? Date.now() % 1_000_000);
-const NODES = ["n1", "n2", "n3"];
+const NODES = Array.from({ length: Number(process.env["LONG_NODES"] ?? 5) }, (_, i) => `n${i + 1}`);
 const CONVERGED_MS_MAX = 90_000;
 const AWAY_MS_MAX = 12_000;
 const WRITE_EVERY_MS = 200;
@@ -40,30 +42,12 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-interface PodJson {
-  metadata: { name: string; labels: { app?: string }; deletionTimestamp?: string };
-  spec: { nodeName?: string };
-  status: {
-    phase: string;
-    podIP?: string;
-    conditions?: Array<{ type: string; status: string }>;
-  };
-}
-
-async function pods(): Promise<PodJson[]> {
-  const text = await cluster.kubectl("get", "pods", "-o", "json", "--request-timeout", "5s");
-  return (JSON.parse(text) as { items: PodJson[] }).items;
-}
-
-const isReady = ({ status }: PodJson): boolean =>
-  status.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True") ?? false;
-
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 
 /** What is wrong with the cluster now; empty: nothing. */
 async function problems(): Promise<string[]> {
   const wrong: string[] = [];
-  const all = await pods();
+  const all = await podsOf(cluster);
   const web = all.filter(({ metadata }) => metadata.labels.app === "web");
   if (web.length !== 4 || !web.every(isReady)) wrong.push(`${web.filter(isReady).length} web pods`);
   const each = all.filter(({ metadata }) => metadata.labels.app === "each");
@@ -71,14 +55,7 @@ async function problems(): Promise<string[]> {
   const ips = all.map(({ status }) => status.podIP);
   if (new Set(ips).size !== all.length) wrong.push(`pods share addresses: ${ips.join()}`);
   for (const node of NODES) {
-    const here = all.filter(({ spec }) => spec.nodeName === node).length;
-    const running = await cluster.lab.exec(node, "nerdctl", "-n", "bramble", "ps", "-q");
-    const known = await cluster.lab.exec(node, "nerdctl", "-n", "bramble", "ps", "-aq");
-    const namespaces = await cluster.lab.exec(node, "ip", "netns");
-    const counts = [running, known, namespaces].map(({ stdout }) => lines(stdout).length);
-    if (counts.some((count) => count !== here)) {
-      wrong.push(`${node} has ${here} pods but ${counts.join("/")} containers, all, namespaces`);
-    }
+    wrong.push(...(await stateProblems(cluster, node, all)));
     const url = `http://${addressOf(node)}:30080/`;
     const script = `for i in 1 2 3 4 5 6 7 8; do curl -fsS --max-time 2 ${url} || echo LOST; done`;
     const { stdout, stderr } = await cluster.lab.exec("lan", "sh", "-c", script);
@@ -138,7 +115,7 @@ async function partition(node: string, awayMs: number): Promise<void> {
 }
 
 test(
-  `${ROUNDS} power cuts and partitions, seed ${SEED}`,
+  `${ROUNDS} power cuts and partitions of ${NODES.length} nodes, seed ${SEED}`,
   async () => {
     for (let round = 1; round <= ROUNDS; round++) {
       const node = NODES[Math.floor(random.next() * NODES.length)] ?? "n1";

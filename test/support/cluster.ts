@@ -2,7 +2,14 @@
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
-import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
+import {
+  addressOf,
+  BRAMBLE,
+  type Lab,
+  type LabOptions,
+  startLab,
+  until,
+} from "#test/support/lab.ts";
 
 export interface StartOptions {
   flags?: readonly string[];
@@ -32,15 +39,12 @@ const KUBECTL = Bun.which("kubectl") ?? "kubectl";
 const SERVER_READY_MS_MAX = 20_000;
 
 /** Starts n1's server; agents join when asked to. Logs and the kubeconfig go to `dir`. */
-export async function startCluster(options: {
-  nodes: number;
-  dir: string;
-  images?: readonly string[];
-  kubectl?: string;
-}): Promise<LabCluster> {
+export async function startCluster(
+  options: LabOptions & { nodes: number; dir: string; kubectl?: string },
+): Promise<LabCluster> {
   const { dir } = options;
   mkdirSync(dir, { recursive: true });
-  const lab = await startLab(options.nodes, options.images);
+  const lab = await startLab(options.nodes, options);
   const kubeconfig = join(dir, "kubeconfig");
   const processes = new Map<string, Subprocess>();
   const binary = options.kubectl ?? KUBECTL;

@@ -57,10 +57,19 @@ export interface Lab {
   down(): Promise<void>;
 }
 
+export interface LabOptions {
+  /** Archives that each node loads. */
+  images?: readonly string[];
+  /** Limits such as `512M`: of n1, of n2, …; the last is that of all others. */
+  memory?: readonly string[];
+}
+
 /** A fresh lab of `count` nodes with images loaded; one of an earlier run is taken down first. */
-export async function startLab(count: number, images: readonly string[] = []): Promise<Lab> {
+export async function startLab(count: number, options: LabOptions = {}): Promise<Lab> {
+  const { images = [], memory = [] } = options;
   await verb("down");
-  await verb("up", String(count), ...images.flatMap((path) => ["--image", path]));
+  const limits = memory.length > 0 ? ["--mem", memory.join()] : [];
+  await verb("up", String(count), ...images.flatMap((path) => ["--image", path]), ...limits);
   const exec = (node: string, ...argv: string[]) => run([LAB, "exec", node, "--", ...argv]);
   return {
     exec,

@@ -1,0 +1,106 @@
+/**
+ * The server without power, under load through a Service and an Ingress of the other nodes: no
+ * request may be lost, and nothing restarted.
+ */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { addressOf, until } from "#test/support/lab.ts";
+
+const REQUEST_EVERY_MS = 25;
+const AGENTS = ["n2", "n3"];
+const ROOT = join(import.meta.dir, "../..");
+let cluster: LabCluster;
+let dir: string;
+
+async function start(): Promise<void> {
+  dir = mkdtempSync(join(tmpdir(), "bramble-outage-"));
+  const image = join(dir, "web.tar");
+  const made = Bun.spawnSync([join(ROOT, "install/web-image.sh"), image]);
+  expect(made.exitCode).toBe(0);
+  cluster = await startCluster({ nodes: 3, dir, images: [image] });
+  await cluster.startServer();
+  for (const node of AGENTS) await cluster.startAgent(node);
+  await cluster.readyNodes(3, 30_000);
+  await cluster.kubectl("create", "-f", join(ROOT, "test/long/outage.yaml"));
+  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  await until("Service and Ingress answer", 30_000, async () => {
+    const asks = targets().map(([url, host]) =>
+      cluster.lab.exec("lan", "curl", "-fsS", "--max-time", "2", "-H", `Host: ${host}`, url),
+    );
+    return (await Promise.all(asks)).every(({ stdout }) => stdout.startsWith("hello"));
+  });
+}
+
+async function end(): Promise<void> {
+  await cluster?.down();
+  rmSync(dir, { recursive: true, force: true });
+}
+
+const targets = (): Array<[url: string, host: string]> =>
+  AGENTS.flatMap(
+    (node): Array<[string, string]> => [
+      [`http://${addressOf(node)}:30080/`, "web"],
+      [`http://${addressOf(node)}/`, "web.test"],
+    ],
+  );
+
+/** Runs on the LAN until it is told to end; then says what became of its requests. */
+const LOAD = `
+  const targets = ${JSON.stringify("TARGETS")};
+  let sent = 0, ended = false;
+  const lost = [];
+  process.on("SIGTERM", () => { ended = true; });
+  for (let i = 0; !ended; i++) {
+    const [url, host] = targets[i % targets.length];
+    sent++;
+    try {
+      const options = { headers: { host }, keepalive: false, signal: AbortSignal.timeout(3000) };
+      const answer = await fetch(url, options);
+      if (!(await answer.text()).startsWith("hello")) lost.push(url + " " + answer.status);
+    } catch (error) { lost.push(url + " " + error.message); }
+    await Bun.sleep(${REQUEST_EVERY_MS});
+  }
+  console.log(JSON.stringify({ sent, lost }));`;
+
+async function containers(): Promise<string[]> {
+  const all = await Promise.all(
+    AGENTS.map((node) => cluster.lab.must(node, "nerdctl", "-n", "bramble", "ps", "-q")),
+  );
+  return all.join("\n").split("\n").filter(Boolean).sort();
+}
+
+async function outage(seconds: number): Promise<void> {
+  const before = await containers();
+  const script = LOAD.replace('"TARGETS"', JSON.stringify(targets()));
+  const path = join(dir, "load.log");
+  const load = cluster.lab.spawn("lan", path, process.execPath, "-e", script);
+  await Bun.sleep(2_000);
+  await cluster.lab.cut("n1");
+  await Bun.sleep(seconds * 1_000);
+  await cluster.lab.boot("n1");
+  await cluster.startServer();
+  await cluster.readyNodes(3, 30_000);
+  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  await Bun.sleep(5_000);
+  load.kill("SIGTERM");
+  await load.exited;
+  const said = JSON.parse(readFileSync(path, "utf8")) as { sent: number; lost: string[] };
+  console.log(`${said.sent} requests, ${said.lost.length} lost`);
+  expect(said.lost).toEqual([]);
+  expect(said.sent).toBeGreaterThan(seconds);
+  expect(await containers()).toEqual(before);
+}
+
+/** Registers the test, with a cluster of its own, in the file that calls. */
+export function testOutage(seconds: number): void {
+  beforeAll(start, 180_000);
+  afterAll(end);
+  test(
+    `no request is lost while the server has no power for ${seconds} s`,
+    () => outage(seconds),
+    (seconds + 180) * 1_000,
+  );
+}
