@@ -3,17 +3,30 @@
  * for memory pages of 16 KB, which a Raspberry Pi 5 has (Debian's ARM kernels: 4 KB, some 64 KB).
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, openSync, readFileSync, readSync, rmSync } from "node:fs";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  statSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { eventually, freePlace, freePort, mustRun } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
+import pkg from "../../package.json";
 
 const ROOT = join(import.meta.dir, "../..");
 const ARM64 = join(ROOT, "dist/bramble-arm64");
 /** Where libc6-arm64-cross puts ARM's C library. */
 const SYSROOT = "/usr/aarch64-linux-gnu";
 const READY_MS_MAX = 90_000;
+/** nerdctl is built for it, and packages are fetched. */
+const BUNDLE_MS_MAX = 600_000;
 
 let dir: string;
 let server: Bun.Subprocess | undefined;
@@ -32,6 +45,21 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+const EM_AARCH64 = 183;
+
+/** Programs among these files, and the machine that each is for (elf(5)). */
+function machines(folder: string): Map<string, number> {
+  const found = new Map<string, number>();
+  for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" })) {
+    if (!statSync(join(folder, name)).isFile()) continue;
+    const bytes = readFileSync(join(folder, name)).subarray(0, 20);
+    if (bytes.subarray(0, 4).toString("latin1") === "\x7fELF") {
+      found.set(name, bytes.readUInt16LE(18));
+    }
+  }
+  return found;
+}
+
 /** Alignments of an ELF file's parts that are loaded (elf(5), 64 bits, little endian). */
 function alignments(path: string): number[] {
   const bytes = Buffer.alloc(4096);
@@ -49,6 +77,41 @@ test("its parts can be loaded with pages of 4, 16 and 64 KB", () => {
   expect(found.length).toBeGreaterThan(1);
   for (const alignment of found) expect(alignment % (64 * 1024)).toBe(0);
 });
+
+test(
+  "a bundle for such boards has their programs and packages, and they start",
+  async () => {
+    const archive = join(dir, "bundle.tar.gz");
+    const image = join(dir, "web.tar");
+    await mustRun([join(ROOT, "install/web-image.sh"), image]);
+    const flags = ["--arch", "arm64", "--out", archive, "--image", image];
+    await mustRun([join(ROOT, "install/bundle.sh"), ...flags], { timeoutMs: BUNDLE_MS_MAX });
+    const to = join(dir, "bundle");
+    mkdirSync(to);
+    await mustRun(["tar", "-xzf", archive, "-C", to, "--strip-components=1"]);
+    await mustRun(["sh", "-c", `cd ${to} && sha256sum --check --quiet SHA256SUMS`]);
+    const programs = ["bramble", "nerdctl", "cni/bridge", "cni/host-local", "cni/loopback"];
+    expect(Object.fromEntries(machines(to))).toEqual(
+      Object.fromEntries(programs.map((name) => [name, EM_AARCH64])),
+    );
+    for (const name of ["install.sh", "uninstall.sh", "bramble.service", "images/web.tar"]) {
+      expect(existsSync(join(to, name)), name).toBe(true);
+    }
+    const debs = readdirSync(join(to, "debs"));
+    expect(debs.map((name) => name.split("_", 1)[0])).toContain("containerd");
+    for (const name of debs) {
+      const field = ["dpkg-deb", "--field", join(to, "debs", name), "Architecture"];
+      expect(["arm64\n", "all\n"]).toContain(await mustRun(field));
+    }
+    const qemu = ["qemu-aarch64-static", "-L", SYSROOT];
+    expect(await mustRun([...qemu, join(to, "bramble"), "--version"])).toContain(pkg.version);
+    expect(await mustRun([...qemu, join(to, "nerdctl"), "--version"])).toContain("nerdctl version");
+    const env = { CNI_COMMAND: "VERSION" };
+    const said = await mustRun([...qemu, join(to, "cni/bridge")], { env, stdin: "{}" });
+    expect(said).toContain("supportedVersions");
+  },
+  BUNDLE_MS_MAX,
+);
 
 test(
   "it serves the API, and its controllers work",

@@ -23,6 +23,8 @@ export interface Machine {
   must(script: string): Promise<string>;
   /** Orderly shutdown. */
   off(): Promise<void>;
+  /** Power cut. */
+  cut(): Promise<void>;
   boot(): Promise<void>;
 }
 
@@ -35,11 +37,13 @@ class SpawnedMachine implements Machine {
   readonly name: string;
   readonly address: string;
   readonly #netns: string;
+  readonly #plain: boolean;
 
-  constructor(name: string, address: string, netns: string) {
-    this.name = name;
-    this.address = address;
-    this.#netns = netns;
+  constructor(options: { name: string; address: string; netns: string; plain: boolean }) {
+    this.name = options.name;
+    this.address = options.address;
+    this.#netns = options.netns;
+    this.#plain = options.plain;
   }
 
   get disk(): string {
@@ -62,8 +66,13 @@ class SpawnedMachine implements Machine {
     await mustRun([NSPAWN, "off", this.name], { timeoutMs: COMMAND_MS_MAX });
   }
 
+  async cut(): Promise<void> {
+    await mustRun([NSPAWN, "cut", this.name], { timeoutMs: COMMAND_MS_MAX });
+  }
+
   async boot(): Promise<void> {
     const argv = [NSPAWN, "up", this.name, "--net", `netns:${this.#netns}`];
+    if (this.#plain) argv.push("--plain");
     await mustRun(argv, { timeoutMs: UP_MS_MAX });
   }
 
@@ -72,9 +81,15 @@ class SpawnedMachine implements Machine {
   }
 }
 
-/** Machines of a plain Debian without any package of ours, booted. */
-export async function startSite(names: readonly string[]): Promise<Site> {
-  const hub = `bsite${process.pid}`;
+/**
+ * Machines of a small Debian without any package of ours, booted; `plain` ones have no systemd that
+ * runs, and no orderly shutdown.
+ */
+export async function startSite(
+  names: readonly string[],
+  { plain = false }: { plain?: boolean } = {},
+): Promise<Site> {
+  const hub = `bsite${process.pid}${plain ? "p" : ""}`;
   const machines: SpawnedMachine[] = [];
   const spaces: string[] = [];
   const close = async () => {
@@ -101,7 +116,8 @@ export async function startSite(names: readonly string[]): Promise<Site> {
       await ip(netns, "link", "set", "lo", "up");
       await ip(netns, "link", "set", "eth0", "up");
       await ip(netns, "route", "add", "default", "via", "192.168.91.1");
-      machines.push(new SpawnedMachine(`${name}${process.pid}`, address, netns));
+      const own = `${name}${process.pid}`;
+      machines.push(new SpawnedMachine({ name: own, address, netns, plain }));
     }
     await Promise.all(machines.map((machine) => machine.boot()));
     return { machines, close };
