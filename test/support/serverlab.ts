@@ -119,7 +119,7 @@ export async function startServerLab(options: {
   images: readonly string[];
 }): Promise<ServerLab> {
   mkdirSync(options.dir, { recursive: true });
-  const running = new RunningLab(await startLab(options.nodes, options.images), options.dir);
+  const running = new RunningLab(await startLab(options.nodes, options), options.dir);
   try {
     await running.startEtcd();
   } catch (error) {
