@@ -144,7 +144,7 @@ test(
     expect(await machine.must(`cat ${CMDLINE}`)).toBe(words);
     await machine.must("umount /proc/cgroups && rm /root/cgroups");
     await machine.must("/usr/local/lib/bramble/uninstall.sh");
-    // The doctor brought it before anything was installed; its own folder came with its first start.
+    // The doctor brought containerd before anything was installed; its folders came later.
     await machine.must("rm -rf /var/lib/containerd /opt/containerd");
     expect(differences(before, await stateOf(machine))).toEqual([]);
     expect(await machine.must(`cat ${CMDLINE}`)).toBe(AS_DELIVERED);

@@ -24,7 +24,8 @@ const LOOK = `
   nerdctl -n bramble ps -aq | sed 's/^/container /'
   ip netns | sed 's/ .*//; s/^/namespace /'
   ls /var/lib/bramble/network/pods 2>/dev/null | grep -E '^[0-9.]+$' | sed 's/^/lease /'
-  iptables-save -t nat | grep -oE -- '--to-destination 10\\.42\\.[0-9.]+' | sort -u | sed 's/.* /target /'
+  iptables-save -t nat | grep -oE -- '--to-destination 10\\.42\\.[0-9.]+' | sort -u |
+    sed 's/.* /target /'
 `;
 
 /** What one node has that it should not, or lacks; pods are of one container each. */
