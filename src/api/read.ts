@@ -7,6 +7,7 @@ import { type Form, negotiate } from "#api/negotiate.ts";
 import type { Resource } from "#api/registry.ts";
 import { isSliceable, respond, respondSlices, respondText } from "#api/respond.ts";
 import { type Selection, selectionOf } from "#api/select.ts";
+import type { Slice } from "#api/slices.ts";
 import { metadataOf, tableOf } from "#api/table.ts";
 import {
   encodeContinue,
@@ -15,7 +16,6 @@ import {
   readPointOf,
   refuseFuture,
 } from "#api/versions.ts";
-import type { Slice } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
 import type { Stored } from "#resources/meta.ts";
 import { GoneError, type Item, type ListOptions, type Page } from "#store/store.ts";

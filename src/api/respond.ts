@@ -6,7 +6,8 @@ import { stringify as toYaml } from "yaml";
 import type { Call } from "#api/core.ts";
 import { refuse, type Status } from "#api/errors.ts";
 import { negotiate, PROTOBUF } from "#api/negotiate.ts";
-import { type Slice, SlicedResponse, textOfSlice, WholeResponse } from "#api/whole.ts";
+import { type Slice, SlicedResponse, textOfSlice } from "#api/slices.ts";
+import { wholeResponse } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
 import { encodeProtobuf, hasProtobuf } from "#resources/protobuf.ts";
 
@@ -46,12 +47,12 @@ export function respondText(call: Call, text: string, code = 200): Response | Pr
   const { request } = call;
   if (call.query.size > 0 && isPretty(call)) {
     const pretty = `${JSON.stringify(JSON.parse(text), null, 2)}\n`;
-    return new WholeResponse(pretty, { status: code, headers: headersOf(call) });
+    return wholeResponse(pretty, { status: code, headers: headersOf(call) });
   }
   const { encoding } = negotiate(request.headers.get("accept"));
   if (encoding !== "json") return encoded(call, text, code, encoding);
   if (text.length > limits.gzipBytesMin && wantsGzip(call)) return zipped(call, text, code);
-  return new WholeResponse(text, { status: code, headers: headersOf(call) });
+  return wholeResponse(text, { status: code, headers: headersOf(call) });
 }
 
 function encoded(call: Call, text: string, code: number, encoding: "yaml" | "protobuf"): Response {
@@ -59,13 +60,13 @@ function encoded(call: Call, text: string, code: number, encoding: "yaml" | "pro
   const object = JSON.parse(text) as { apiVersion?: string; kind?: string };
   if (encoding === "yaml") {
     headers.set("content-type", "application/yaml");
-    return new WholeResponse(toYaml(object), { status: code, headers });
+    return wholeResponse(toYaml(object), { status: code, headers });
   }
   if (!hasProtobuf(object.apiVersion ?? "", object.kind ?? "")) {
     throw refuse.notAcceptable(["application/json", "application/yaml"]);
   }
   headers.set("content-type", PROTOBUF);
-  return new WholeResponse(encodeProtobuf(object), { status: code, headers });
+  return wholeResponse(encodeProtobuf(object), { status: code, headers });
 }
 
 /** Whether the client gets JSON text without line breaks: it can be made piece by piece. */
@@ -130,7 +131,7 @@ function packedHeaders(call: Call): Headers {
 
 async function zipped(call: Call, text: string, code: number): Promise<Response> {
   const headers = packedHeaders(call);
-  return new WholeResponse(await compress(text, { level: 1 }), { status: code, headers });
+  return wholeResponse(await compress(text, { level: 1 }), { status: code, headers });
 }
 
 export function respondStatus(status: Status): Response {
@@ -138,7 +139,7 @@ export function respondStatus(status: Status): Response {
   const seconds = status.details?.retryAfterSeconds;
   if (seconds !== undefined) headers["retry-after"] = String(seconds);
   if (status.code === 401) headers["www-authenticate"] = 'Bearer realm="kubernetes"';
-  return new WholeResponse(JSON.stringify(status), { status: status.code, headers });
+  return wholeResponse(JSON.stringify(status), { status: status.code, headers });
 }
 
 /** A bare Status for what has no object to show. */

@@ -3,8 +3,9 @@ import { type AuditPolicy, judge, type Stage, type Verdict } from "#api/audit/po
 import { bearerlessUri } from "#api/audit/uri.ts";
 import { readBody } from "#api/body.ts";
 import type { RequestEnv, UserInfo } from "#api/core.ts";
+import { slicesOf } from "#api/slices.ts";
 import type { Target } from "#api/target.ts";
-import { slicesOf, wholeBodyOf } from "#api/whole.ts";
+import { wholeBodyOf } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
 import { decodeProtobuf } from "#resources/protobuf.ts";
 

@@ -2,7 +2,7 @@
  * Texts become the bytes of an answer where the socket reads them, without a copy in between:
  * joined first, a list of 10 MB is copied four times, into memory that the kernel has to clear.
  */
-import type { Slice } from "#api/whole.ts";
+import type { Slice } from "#api/slices.ts";
 
 /** A body of up to so many characters uses one of the spaces that are kept. */
 const SPACE_CHARS = 384 * 1024;

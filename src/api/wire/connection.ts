@@ -9,6 +9,7 @@ import { BodyReader } from "#api/wire/body.ts";
 import { type Head, HeadError, HeadReader } from "#api/wire/head.ts";
 import type { CertificateUser } from "#api/wire/identity.ts";
 import { reply, replyWhole } from "#api/wire/reply.ts";
+import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
 import { acceptText, WebSocketSide } from "#api/wire/websocket.ts";
 import type { Writer } from "#api/wire/writer.ts";
 import type { Channel } from "#base/channel.ts";
@@ -24,38 +25,13 @@ export interface Shared {
   failed(error: unknown): Response;
 }
 
-/** A request whose signal is made only where somebody asks for it. */
-class WireRequest extends Request {
-  #controller: AbortController | undefined;
-  #gone = false;
-
-  lateSignal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController();
-      if (this.#gone) this.#controller.abort();
-    }
-    return this.#controller.signal;
-  }
-
-  clientGone(): void {
-    this.#gone = true;
-    this.#controller?.abort();
-  }
-}
-
-Object.defineProperty(WireRequest.prototype, "signal", {
-  get(this: WireRequest): AbortSignal {
-    return this.lateSignal();
-  },
-});
-
 class WireEnv implements RequestEnv {
   readonly certificateUser: UserInfo | undefined;
   readonly certificateKey: string | undefined;
   readonly #connection: Connection;
-  readonly #request: Request;
+  readonly #request: WireRequest;
 
-  constructor(connection: Connection, request: Request) {
+  constructor(connection: Connection, request: WireRequest) {
     this.certificateUser = connection.userNow();
     this.certificateKey = connection.certificate?.key;
     this.#connection = connection;
@@ -72,6 +48,7 @@ class WireEnv implements RequestEnv {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_HEADERS = new Headers();
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
 let dateSecond = 0;
@@ -103,6 +80,8 @@ export class Connection {
   #input: Buffer = EMPTY;
   readonly #heads = new HeadReader();
   #head: Head | undefined;
+  /** What the headers of the last request came to. */
+  #said: { record: Head["headers"]; headers: Headers; origin: string } | undefined;
   #body: BodyReader | undefined;
   #request: WireRequest | undefined;
   #socket: WebSocketSide | undefined;
@@ -194,14 +173,17 @@ export class Connection {
     return this.#body.done ? this.#body.bytes() : undefined;
   }
 
+  /** @throws HeadError */
   #requestOf(head: Head, body: Buffer): WireRequest {
-    const { method, headers } = head;
-    const { scheme } = this.#parts.shared;
-    const url = `${scheme}://${head.host === "" ? "localhost" : head.host}${head.target}`;
-    if (body.length === 0 || method === "GET" || method === "HEAD") {
-      return new WireRequest(url, { method, headers });
+    const { method, headers, host, target } = head;
+    // Clients say the same again and again: the reader gives the same object then.
+    if (this.#said?.record !== headers) {
+      const origin = originOf(this.#parts.shared.scheme, host);
+      this.#said = { record: headers, headers: new Headers(headers), origin };
     }
-    return new WireRequest(url, { method, headers, body: new Uint8Array(body) });
+    const { origin, headers: made } = this.#said;
+    const given = body.length === 0 ? undefined : body;
+    return new WireRequest({ method, url: urlOf(origin, target), headers: made, body: given });
   }
 
   async #answer(head: Head, body: Buffer): Promise<void> {
@@ -210,15 +192,15 @@ export class Connection {
     let request: WireRequest;
     try {
       request = this.#requestOf(head, body);
-    } catch {
-      this.#refuse(new HeadError(400, "malformed request"));
+    } catch (error) {
+      this.#refuse(error instanceof HeadError ? error : new HeadError(400, "malformed request"));
       return;
     }
     this.#request = request;
     const env = new WireEnv(this, request);
     let response: Response;
     try {
-      response = await shared.fetch(request, env);
+      response = await shared.fetch(request.asRequest, env);
     } catch (error) {
       response = shared.failed(error);
     }
@@ -254,7 +236,8 @@ export class Connection {
     const fault = error instanceof HeadError ? error : undefined;
     const response =
       fault === undefined ? shared.failed(error) : respondStatus(statusOfHead(fault));
-    this.#request = new WireRequest("http://refused/");
+    const refused = { method: "GET", url: "http://refused/", headers: NO_HEADERS, body: undefined };
+    this.#request = new WireRequest(refused);
     this.#input = EMPTY;
     const date = dateOf(shared.now());
     void reply(writer, response, { head: false, keepAlive: false, chunks: true, date }).then(() =>
@@ -263,7 +246,7 @@ export class Connection {
   }
 
   /** Takes the connection over; undefined where the client did not ask for that. */
-  upgrade(request: Request, protocol: string | undefined): Channel | undefined {
+  upgrade(request: WireRequest, protocol: string | undefined): Channel | undefined {
     const { writer, pause, resume } = this.#parts;
     if (request !== this.#request || writer.closed) return undefined;
     const text = acceptText(request.headers, protocol);

@@ -1,6 +1,7 @@
 /** Writes a Response to a connection: whole where its body is known, else in chunks. */
 import { STATUS_CODES } from "node:http";
-import { type Slice, slicesOf, wholeBodyOf } from "#api/whole.ts";
+import { type Slice, slicesOf } from "#api/slices.ts";
+import { plainHeadersOf, wholeBodyOf } from "#api/whole.ts";
 import { Bytes, charsOf } from "#api/wire/bytes.ts";
 import type { Writer } from "#api/wire/writer.ts";
 
@@ -18,12 +19,31 @@ export interface ReplyOptions {
 const OWN = new Set(["connection", "content-length", "transfer-encoding", "keep-alive", "date"]);
 const END = Buffer.from("0\r\n\r\n");
 
-function headOf(response: Response, options: ReplyOptions, length: string): string {
-  const { status } = response;
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
-  response.headers.forEach((value, name) => {
+function linesOf(headers: Headers): string {
+  let text = "";
+  headers.forEach((value, name) => {
     if (!OWN.has(name)) text += `${name}: ${value}\r\n`;
   });
+  return text;
+}
+
+/** Most answers share one record. */
+const known = new WeakMap<object, string>();
+
+function plainLines(record: Readonly<Record<string, string>>): string {
+  let text = known.get(record);
+  if (text === undefined) {
+    text = linesOf(new Headers(record));
+    known.set(record, text);
+  }
+  return text;
+}
+
+function headOf(response: Response, options: ReplyOptions, length: string): string {
+  const { status } = response;
+  const plain = plainHeadersOf(response);
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? "Unknown"}\r\n`;
+  text += plain === undefined ? linesOf(response.headers) : plainLines(plain);
   text += `date: ${options.date}\r\n`;
   if (!options.keepAlive) text += "connection: close\r\n";
   return `${text}${length}\r\n`;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Slice, textOfSlice } from "#api/whole.ts";
+import { type Slice, textOfSlice } from "#api/slices.ts";
 import { Bytes, charsOf } from "#api/wire/bytes.ts";
 
 const written = (slice: Slice, head = ""): string => {
