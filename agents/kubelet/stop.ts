@@ -37,15 +37,16 @@ async function preStop(worker: PodWork, step: Stop, run: RunRecord): Promise<voi
 }
 
 /**
- * A pod that is deleted is told to end only when nobody is sent to it any more; half of its grace
- * is its own.
+ * A pod that is deleted is told to end only when nobody is sent to it any more. The rest of its
+ * grace is its own: half of a short one, of a longer one what a preStop hook leaves it, too.
  */
 async function drained(worker: PodWork, step: Stop, run: RunRecord): Promise<void> {
   const going = worker.pod.metadata.deletionTimestamp !== undefined;
   const { clock, drained } = worker.context;
   if (!going || step.graceMs <= GRACE_MS_MIN || drained === undefined) return;
   const over = new AbortController();
-  const late = sleep(clock, step.graceMs / 2, over.signal);
+  const lateMs = Math.max(step.graceMs / 2, step.graceMs - AFTER_HOOK_MS_MIN);
+  const late = sleep(clock, lateMs, over.signal);
   await Promise.race([drained(worker.uid), late, worker.whenEnded(run)]);
   over.abort();
 }

@@ -1,4 +1,5 @@
 /** Keeps this node's Service rules as Services and EndpointSlices have it, within milliseconds. */
+import type { Owed } from "#agents/network/answers.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
 import type { TableWriter } from "#agents/network/tables.ts";
 import { type ProxyMode, ServiceBackend } from "#agents/proxy/backend.ts";
@@ -34,8 +35,8 @@ export interface ProxyAgentOptions {
   markBit?: number;
   /** Real sockets where left out. */
   serveHealth?: ServeHealth;
-  /** Whether a pod's servers have requests under way; nobody waits for them where left out. */
-  isAnswering?: (podUid: string) => Promise<boolean>;
+  /** What a pod's servers have under way; nobody waits for it where left out. */
+  owed?: (podUid: string) => Promise<Owed>;
   clock: Clock;
   log: Log;
 }
@@ -78,12 +79,12 @@ class Agent implements ProxyAgent {
   }
 
   drained(podUid: string): Promise<void> {
-    const { caches, clock, log, run, isAnswering } = this.#options;
+    const { caches, clock, log, run, owed } = this.#options;
     const parts = {
       slices: caches.of(endpointSlices),
       settled: () => this.settled(),
       letGo: (ips: readonly string[]) => clearUnanswered(ips, { run, log }),
-      ...(isAnswering && { isAnswering }),
+      ...(owed && { owed }),
     };
     return drained({ ...parts, clock, log }, podUid);
   }

@@ -3,6 +3,8 @@
  * while rules still lead to it, and leaves the race to preStop hooks
  * (https://kubernetes.io/docs/concepts/workloads/pods/pod-lifecycle/#pod-termination).
  */
+
+import type { Owed } from "#agents/network/answers.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
@@ -19,8 +21,8 @@ export interface DrainParts {
   slices: Cache<EndpointSlice>;
   /** Resolves when every change seen so far is in the kernel. */
   settled(): Promise<void>;
-  /** Whether the pod's servers have requests under way. Left out: nobody can tell. */
-  isAnswering?: (podUid: string) => Promise<boolean>;
+  /** What the pod's servers have under way. Left out: nobody can tell. */
+  owed?: (podUid: string) => Promise<Owed>;
   /** Clients that these addresses have not answered yet are to be sent elsewhere. */
   letGo?: (ips: readonly string[]) => Promise<void>;
   clock: Clock;
@@ -58,6 +60,19 @@ function whenUnserved(slices: Cache<EndpointSlice>, podUid: string, late: AbortS
   });
 }
 
+/** A stream without an end is left soon, a request of which nothing is answered much later. */
+async function answered({ owed, clock }: DrainParts, podUid: string): Promise<void> {
+  const beganMs = clock.monotonic();
+  for (;;) {
+    const { going, unanswered } = (await owed?.(podUid)) ?? { going: 0, unanswered: 0 };
+    const leftMs =
+      (unanswered > 0 ? limits.drainUnansweredMsMax : limits.drainAnswersMsMax) -
+      (clock.monotonic() - beganMs);
+    if (going + unanswered === 0 || leftMs <= 0) return;
+    await sleep(clock, Math.min(limits.drainLookMs, leftMs));
+  }
+}
+
 /**
  * Resolves at once for a pod that no Service has; else when this node's rules have left it and what
  * was under way is answered. Each wait has its bound: a connection without an end must not keep a
@@ -80,10 +95,7 @@ export async function drained(parts: DrainParts, podUid: string): Promise<void> 
   if (late.signal.aborted)
     log.warn("a pod ends while Services may lead to it", { podUid, rulesMs });
   await sleep(clock, limits.drainQuietMs);
-  const endMs = clock.monotonic() + limits.drainAnswersMsMax;
-  while (clock.monotonic() < endMs && (await parts.isAnswering?.(podUid)) === true) {
-    await sleep(clock, limits.drainLookMs);
-  }
+  await answered(parts, podUid);
   await parts.letGo?.(addressesOf(slices, podUid));
   const tookMs = Math.round(clock.monotonic() - beganMs);
   log.debug("no requests to a pod that ends", { podUid, rulesMs, tookMs });

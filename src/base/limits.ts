@@ -205,6 +205,8 @@ export const limits = {
    */
   drainMsMax: 5_000,
   drainAnswersMsMax: 2_000,
+  /** For requests that have got no byte of an answer: an overloaded node is slow, not silent. */
+  drainUnansweredMsMax: 10_000,
   drainLookMs: 100,
   /** In between this long: the rules of other nodes follow, and packets under way arrive. */
   drainQuietMs: 200,

@@ -5,7 +5,7 @@
 import { createDnsAgent } from "#agents/dns/agent.ts";
 import { IngressAgent } from "#agents/ingress/agent.ts";
 import { createNetworkAgent } from "#agents/network/agent.ts";
-import { owesAnswers } from "#agents/network/answers.ts";
+import { type Owed, owedAnswers } from "#agents/network/answers.ts";
 import type { PodNetwork } from "#agents/network/cni.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { createNftablesWriter } from "#agents/network/nftables.ts";
@@ -101,15 +101,15 @@ export interface DataPlane {
 }
 
 /** Of a pod with a network namespace of its own. */
-async function isAnswering(podNetwork: PodNetwork, podUid: string, log: Log): Promise<boolean> {
+async function owedBy(podNetwork: PodNetwork, podUid: string, log: Log): Promise<Owed> {
   try {
     for (const pod of await podNetwork.attachments()) {
-      if (pod.podUid === podUid) return await owesAnswers(runProcess, pod.netnsPath);
+      if (pod.podUid === podUid) return await owedAnswers(runProcess, pod.netnsPath);
     }
   } catch (error) {
     log.warn("a pod ends without a look at its connections", { podUid, error: messageOf(error) });
   }
-  return false;
+  return { going: 0, unanswered: 0 };
 }
 
 /** Starts everything; it works until the signal aborts, and what is in the kernel stays. */
@@ -154,7 +154,7 @@ export function startDataPlane(
       tables: forEach(families, (family) => nodeTable(settings, log, family)),
       mode: settings.proxyMode,
       serveHealth: serveHealthOn(settings.nodeIp?.split(",", 1)[0]),
-      isAnswering: (podUid) => isAnswering(podNetwork, podUid, log),
+      owed: (podUid) => owedBy(podNetwork, podUid, log),
       log: log.part("proxy"),
     });
     proxy.start(signal);

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import type { Owed } from "#agents/network/answers.ts";
 import { drained } from "#agents/proxy/drain.ts";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
@@ -9,6 +10,8 @@ import { fakeClock } from "#test/support/clock.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
 import { slice } from "#test/unit/agents/proxy/build.ts";
 
+const NOTHING: Owed = { going: 0, unanswered: 0 };
+
 /** A slice whose only endpoint is the pod `uid`. */
 function sliceOf(uid: string, endpoint: string): EndpointSlice {
   const made = slice("web", [endpoint]);
@@ -18,7 +21,7 @@ function sliceOf(uid: string, endpoint: string): EndpointSlice {
 
 async function setUp(
   settled: () => Promise<void> = async () => {},
-  isAnswering: (podUid: string) => Promise<boolean> = async () => false,
+  owed: () => Promise<Owed> = async () => NOTHING,
 ) {
   const released: string[] = [];
   const letGo = async (ips: readonly string[]) => void released.push(...ips);
@@ -29,7 +32,7 @@ async function setUp(
   await slices.whenSynced();
   const wait = (uid: string) => {
     const state = { over: false };
-    void drained({ slices, clock, log: silentLog, settled, isAnswering, letGo }, uid).then(() => {
+    void drained({ slices, clock, log: silentLog, settled, owed, letGo }, uid).then(() => {
       state.over = true;
     });
     return state;
@@ -71,19 +74,37 @@ test("rules that never follow do not hold a pod for ever", async () => {
 });
 
 test("requests under way are answered first, those without an end are not waited for", async () => {
-  const answering = { now: true };
-  const { api, clock, wait, released } = await setUp(undefined, async () => answering.now);
+  let now: Owed = { going: 1, unanswered: 0 };
+  const { api, clock, wait, released } = await setUp(undefined, async () => now);
   const pod = wait("a");
   api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
   await clock.advance(limits.drainQuietMs + 5 * limits.drainLookMs);
   expect(pod.over).toBe(false);
-  answering.now = false;
+  now = NOTHING;
   await clock.advance(limits.drainLookMs);
   expect(pod.over).toBe(true);
   // Who got no answer so far is sent elsewhere.
   expect(released).toEqual(["10.42.0.2"]);
-  answering.now = true;
+  now = { going: 1, unanswered: 0 };
   const endless = wait("a");
   await clock.advance(limits.drainQuietMs + limits.drainAnswersMsMax);
   expect(endless.over).toBe(true);
+});
+
+test("who has heard nothing yet is waited for longer, and not for ever", async () => {
+  let now: Owed = { going: 1, unanswered: 1 };
+  const { api, clock, wait } = await setUp(undefined, async () => now);
+  api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
+  const [slow, silent] = [wait("a"), wait("a")];
+  await clock.advance(limits.drainQuietMs + limits.drainAnswersMsMax + limits.drainLookMs);
+  expect([slow.over, silent.over]).toEqual([false, false]);
+  await clock.advance(limits.drainUnansweredMsMax - limits.drainAnswersMsMax);
+  expect([slow.over, silent.over]).toEqual([true, true]);
+  const answered = wait("a");
+  await clock.advance(limits.drainQuietMs + limits.drainAnswersMsMax + limits.drainLookMs);
+  expect(answered.over).toBe(false);
+  // Answered: what is left is a stream.
+  now = { going: 1, unanswered: 0 };
+  await clock.advance(limits.drainLookMs);
+  expect(answered.over).toBe(true);
 });
