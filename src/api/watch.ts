@@ -269,18 +269,24 @@ class Watcher {
     return Math.max(this.#sent, reached);
   }
 
+  /** Where nothing happened since, in the whole cluster, there is no news to send either. */
   #bookmarkLater(): void {
     const at = this.#cancels.length;
     const again = (): void => {
       if (this.#ended) return;
-      this.#send(this.#encoder.bookmark(this.#reached(), false));
+      if (this.#reached() !== this.#sent) this.#bookmark();
       this.#cancels[at] = this.#core.clock.after(limits.watchBookmarkMs, again);
     };
     this.#cancels.push(this.#core.clock.after(limits.watchBookmarkMs, again));
   }
 
+  #bookmark(): void {
+    this.#sent = this.#reached();
+    this.#send(this.#encoder.bookmark(this.#sent, false));
+  }
+
   #expire(): void {
-    if (this.#start.bookmarks) this.#send(this.#encoder.bookmark(this.#reached(), false));
+    if (this.#start.bookmarks) this.#bookmark();
     this.end();
   }
 

@@ -44,8 +44,8 @@ export const limits = {
    * Watchers told a second (each costs about 30 us of a core), and at once after a rest: past it
    * what happens meanwhile is told together, this many changes at most. Few are told at once.
    */
-  fanoutPerSecond: 8_000,
-  fanoutBurst: 32_000,
+  fanoutPerSecond: 4_000,
+  fanoutBurst: 30_000,
   fanoutPendingMax: 256,
   fanoutFewMax: 16,
   /** Answers above this are packed where the client asks for it (upstream: 128 KiB). */
