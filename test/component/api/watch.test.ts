@@ -159,6 +159,10 @@ describe("the life of a watch", () => {
     const { type, object } = await watch.next();
     expect(type).toBe("BOOKMARK");
     expect(Number(object.metadata.resourceVersion)).toBe(api.store.revision());
+    // No second one while nothing happens anywhere.
+    await clock.advance(200_000);
+    await api.create(path, cm("here"));
+    expect((await watch.next()).type).toBe("ADDED");
     watch.end();
   });
 
