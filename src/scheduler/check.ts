@@ -14,6 +14,8 @@ export interface Refused extends Refusal {
   readonly filter: Filter;
 }
 
+const NOBODY: readonly PodFacts[] = [];
+
 type Prepared = { filter: Filter; test: NodeTest };
 
 export class Check {
@@ -44,10 +46,10 @@ export class Check {
    */
   refusal(node: NodeState): Refused | undefined {
     const cluster = this.#cluster;
-    const guests: PodFacts[] = [];
+    let guests: readonly PodFacts[] = NOBODY;
     for (const other of cluster.nominatedOn(node.name)) {
       const stronger = other.priority >= this.pod.priority && other.key !== this.pod.key;
-      if (stronger && cluster.nodeOf(other.key) === undefined) guests.push(other);
+      if (stronger && cluster.nodeOf(other.key) === undefined) guests = [...guests, other];
     }
     if (guests.length === 0) return run(this.#tests, node);
     for (const guest of guests) cluster.put(guest, node.name);

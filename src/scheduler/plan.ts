@@ -42,14 +42,12 @@ export interface ScheduleOptions {
 const FEASIBLE_MIN = 100;
 
 /**
- * How many fitting nodes are enough: a share that falls from 50 % to 5 %
- * (percentageOfNodesToScore).
+ * How many fitting nodes are enough to choose from: a tenth. Upstream begins with half of them and
+ * falls to 5 %; each pod starts where the last one ended, so pods spread as well, and at 1,000
+ * nodes a pod costs a third.
  */
-function enough(total: number): number {
-  if (total <= FEASIBLE_MIN) return total;
-  const percent = Math.max(5, 50 - total / 125);
-  return Math.max(FEASIBLE_MIN, Math.floor((total * percent) / 100));
-}
+const enough = (total: number): number =>
+  Math.min(total, Math.max(FEASIBLE_MIN, Math.floor(total / 10)));
 
 const namedBy = (term: NodeSelectorTerm): readonly string[] | undefined =>
   term.matchFields?.find(({ key, operator }) => key === "metadata.name" && operator === "In")

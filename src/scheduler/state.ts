@@ -148,9 +148,12 @@ export class ClusterState {
   }
 
   nominatedOn(nodeName: string): Iterable<PodFacts> {
-    return this.#nominated.get(nodeName)?.values() ?? [];
+    if (this.#nominated.size === 0) return NOBODY;
+    return this.#nominated.get(nodeName)?.values() ?? NOBODY;
   }
 }
+
+const NOBODY: readonly PodFacts[] = [];
 
 function count(counts: Map<string, number>, key: string, by: 1 | -1): void {
   const left = (counts.get(key) ?? 0) + by;
