@@ -40,16 +40,22 @@ export function safeHash(value: unknown, collisions = 0): string {
   return letters(fnv1a(text, 0), 5) + letters(fnv1a(text, 0x9e3779b9), 5);
 }
 
-/** As many different five-letter suffixes as asked for, from a number in [0, 1). */
-export function suffixes(seed: number, count: number): string[] {
-  const out = new Set<string>();
+/** Different five-letter suffixes, made as they are asked for, from a number in [0, 1). */
+export function* suffixesFrom(seed: number): Generator<string, never> {
+  const known = new Set<string>();
   let state = Math.floor(seed * 0x100000000) >>> 0;
-  while (out.size < count) {
+  for (;;) {
     // mulberry32: a well-mixed sequence from one 32-bit state.
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    out.add(letters((mixed ^ (mixed >>> 14)) >>> 0, 5));
+    const next = letters((mixed ^ (mixed >>> 14)) >>> 0, 5);
+    if (known.has(next)) continue;
+    known.add(next);
+    yield next;
   }
-  return [...out];
 }
+
+/** As many of them as asked for. */
+export const suffixes = (seed: number, count: number): string[] =>
+  suffixesFrom(seed).take(count).toArray();

@@ -1,6 +1,6 @@
 /** Puts endpoints into slices with as few writes as the changes allow. */
 import type { Action } from "#client/controller.ts";
-import { suffixes } from "#controllers/common/hash.ts";
+import { suffixesFrom } from "#controllers/common/hash.ts";
 import { deleteAction, patchAction } from "#controllers/common/patch.ts";
 import { generatedName } from "#controllers/common/pods.ts";
 import { sameValue } from "#resources/equal.ts";
@@ -126,12 +126,12 @@ function newSlice(
  */
 export function reconcileSlices(options: SlicesOptions): Action[] {
   const { slices, labels, annotations } = options;
-  const names = suffixes(options.seed, 200).values();
+  const names = suffixesFrom(options.seed);
   const left = new Set(slices);
   const created: Action[] = [];
   const changed: Action[] = [];
   const create = (group: Group, endpoints: Endpoint[]): void => {
-    created.push(newSlice(options, group, endpoints, names.next().value ?? ""));
+    created.push(newSlice(options, group, endpoints, names.next().value));
   };
   for (const group of options.groups) {
     const own = slices.filter((slice) => {
