@@ -5,7 +5,7 @@ import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { createTunnelHub, type TunnelHub } from "#agents/tunnel/hub.ts";
-import { openFrontProxy } from "#api/aggregation/identity.ts";
+import { type FrontProxy, openFrontProxy } from "#api/aggregation/identity.ts";
 import { type Api, createApi } from "#api/app.ts";
 import { type Listener, type ListenerOptions, listen } from "#api/listener.ts";
 import { openPki, type Pki } from "#api/pki.ts";
@@ -22,14 +22,13 @@ import { lockDataDir } from "#store/lock.ts";
 import type { Store } from "#store/store.ts";
 import { type AuditLog, openAudit } from "./audit.ts";
 import { openTrueClock } from "./clock.ts";
-import { isShared, openDatastore } from "./datastore.ts";
+import { isShared, openDatastore, takeSharedKeys } from "./datastore.ts";
 import type { Ends } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
 import { type NamedServer, saveKubeconfig } from "./kubeconfig.ts";
 import { besideCluster, keepHandshakes, machineAddresses } from "./machine.ts";
 import { checkPort } from "./preflight.ts";
 import { serveAll } from "./routes.ts";
-import { takeOver } from "./sealed.ts";
 import type { Service } from "./service.ts";
 import type { ServerSettings } from "./settings.ts";
 import { kubernetesVersion } from "./version.ts";
@@ -106,11 +105,12 @@ function apiOf(
     token: string;
     address: string;
     audit: AuditLog | undefined;
+    frontProxy: FrontProxy;
   },
   around: Surroundings,
 ): Api {
   const { clock, random } = around;
-  const frontProxy = openFrontProxy({ dir: join(settings.dataDir, "pki"), clock, random });
+  const { frontProxy } = parts;
   return createApi({
     store: parts.store,
     kinds: settings.disable.includes("metrics")
@@ -181,18 +181,20 @@ export async function openControlPlane(
   if (!isNew) await checkPort(settings);
   const around = { ...given, clock: openTrueClock(dataDir, given) };
   const { clock } = around;
-  const opened = await openDatastore(settings, { clock, random, log: log.part("store") });
-  const store = ends.keep(opened, (each) => each.close());
-  const sealed = { dataDir, store, token: settings.serverToken, clock, random };
-  const sealOwn = isShared(settings) ? await takeOver(sealed) : async () => {};
+  const storing = { clock, random, log: log.part("store") };
+  const shared = isShared(settings) ? await takeSharedKeys(settings, storing) : undefined;
+  if (shared !== undefined) ends.keep(shared, (each) => each.close());
   const pki = ends.keep(await openCertificates(settings, names, around), (each) => each.close());
   const hub = createTunnelHub({ log: log.part("tunnel"), clock });
   const token = adminToken(dataDir, random);
+  const frontProxy = openFrontProxy({ dir: join(dataDir, "pki"), clock, random });
+  await shared?.seal();
+  shared?.close();
+  const store = ends.keep(await openDatastore(settings, storing), (each) => each.close());
   const audit = openAudit(settings, { clock, log: log.part("audit") });
   if (audit !== undefined) ends.keep(audit, (each) => each.close());
-  const parts = { store, hub, pki, token, audit, address: names.address };
+  const parts = { store, hub, pki, token, audit, frontProxy, address: names.address };
   const api = ends.keep(apiOf(settings, parts, around), (each) => each.close());
-  await sealOwn();
   const { direct } = api;
   const client = createClient((request) => api.fetch(request, { user: SYSTEM }), { direct });
   const caches = ends.keep(createCaches({ client, clock, log: log.part("cache") }), (c) =>

@@ -8,11 +8,13 @@ import { readText, writeDurably } from "#base/files.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { kinds } from "#resources/kinds.ts";
-import { type EtcdTls, endpointOf } from "#store/etcd/members.ts";
+import { EtcdKeys, takePlace } from "#store/etcd/keys.ts";
+import { type EtcdTls, endpointOf, Members } from "#store/etcd/members.ts";
 import { openEtcdStore } from "#store/etcd.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { StorageError, type Store } from "#store/store.ts";
-import { openSealedDisk } from "./encryption.ts";
+import { openSealedDisk, sharedSealing } from "./encryption.ts";
+import { takeOver } from "./sealed.ts";
 import type { ServerSettings } from "./settings.ts";
 
 type DatastoreSettings = Pick<
@@ -103,16 +105,50 @@ export async function openDatastore(
       openDisk: (path) => openSealedDisk(path, settings, { log, random }),
     });
   }
-  if (settings.encryptSecrets) {
-    throw new OperatorError("--encrypt-secrets works with --datastore sqlite only", {
-      hint: "encrypt the disks that etcd keeps its data on",
+  if (settings.encryptionKeyFile !== undefined) {
+    throw new OperatorError("--encryption-key-file works with --datastore sqlite only", {
+      hint: "servers that share an etcd have their keys in it, sealed with --server-token",
     });
   }
+  const sealing = sharedSealing(settings, { log, random });
+  return reached(() => openEtcdStore({ ...base, ...etcdAccess(settings), sealing }));
+}
+
+/** @throws OperatorError with the way out where etcd cannot be reached. */
+async function reached<T>(step: () => Promise<T>): Promise<T> {
   try {
-    return await openEtcdStore({ ...base, ...etcdAccess(settings) });
+    return await step();
   } catch (error) {
     if (!(error instanceof StorageError)) throw error;
     const way = "see that etcd runs, and that --datastore names its client addresses";
     throw new OperatorError(`--datastore: ${error.message}; ${way}`, { cause: error });
+  }
+}
+
+export interface SharedKeys {
+  /** Once the authorities are there. */
+  seal(): Promise<void>;
+  close(): void;
+}
+
+/** What the servers of a shared datastore have in common comes into this data directory. */
+export async function takeSharedKeys(
+  settings: DatastoreSettings & Pick<ServerSettings, "serverToken">,
+  { clock, log, random }: { clock: Clock; log: Log; random: Random },
+): Promise<SharedKeys> {
+  const { prefix, ...access } = etcdAccess(settings);
+  const members = new Members({ ...access, clock, log });
+  const close = (): void => members.close();
+  const keys = new EtcdKeys(members, prefix);
+  const { dataDir, serverToken: token, encryptSecrets: encrypt } = settings;
+  try {
+    return await reached(async () => {
+      const { at: placeAt } = await takePlace(keys, log);
+      const sealOwn = await takeOver({ keys, placeAt, dataDir, token, encrypt, clock, random });
+      return { seal: () => reached(sealOwn), close };
+    });
+  } catch (error) {
+    close();
+    throw error;
   }
 }

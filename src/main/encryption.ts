@@ -1,18 +1,20 @@
 /** Secrets sealed in the datastore: which keys, and what happens to Secrets that are there. */
 import { join } from "node:path";
-import { OperatorError } from "#base/errors.ts";
+import { messageOf, OperatorError } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { addKey, isSealed, readKeys, ValueSealer } from "#base/sealer.ts";
 import { type Disk, openDisk } from "#store/disk.ts";
+import type { Sealing } from "#store/etcd.ts";
 import { sealDisk } from "#store/sealed.ts";
+import { learnKeys, SEALED_KEY } from "./sealed.ts";
 import type { ServerSettings } from "./settings.ts";
 
 const SECRETS = "core/secrets/";
 
 type Choice = Pick<ServerSettings, "dataDir" | "encryptSecrets" | "encryptionKeyFile">;
 
-export const keyFileOf = (settings: Choice): string =>
+export const keyFileOf = (settings: Pick<Choice, "dataDir" | "encryptionKeyFile">): string =>
   settings.encryptionKeyFile ?? join(settings.dataDir, "encryption-keys");
 
 /** Whether Secrets of the datastore were encrypted once: then their key must be there. */
@@ -21,6 +23,11 @@ function anySealed(disk: Disk): boolean {
     if (key.startsWith(SECRETS) && isSealed(value)) return true;
   }
   return false;
+}
+
+function tellRewritten(log: Log, count: number, encrypted: boolean): void {
+  const form = encrypted ? "encrypted with the newest key" : "no longer encrypted";
+  log.info("rewrote Secrets in the datastore", { count, form });
 }
 
 /** Opens the datastore's file with Secrets as the settings want them. @throws OperatorError */
@@ -43,15 +50,41 @@ export function openSealedDisk(
     const prefix = settings.encryptSecrets ? SECRETS : undefined;
     return sealDisk(disk, {
       sealer: new ValueSealer(keys, parts.random, prefix),
-      onRewritten: (count) => {
-        const form = settings.encryptSecrets
-          ? "encrypted with the newest key"
-          : "no longer encrypted";
-        parts.log.info("rewrote Secrets in the datastore", { count, form });
-      },
+      onRewritten: (count) => tellRewritten(parts.log, count, settings.encryptSecrets),
     });
   } catch (error) {
     disk.close();
     throw error;
   }
+}
+
+/** How Secrets lie in an etcd that several servers share: the keys come with the cluster's. */
+export function sharedSealing(
+  settings: Choice,
+  { log, random }: { log: Log; random: Random },
+): Sealing {
+  const { dataDir } = settings;
+  const keyFile = keyFileOf({ dataDir });
+  const prefix = settings.encryptSecrets ? SECRETS : undefined;
+  const made = () => new ValueSealer(readKeys(keyFile) ?? [], random, prefix);
+  let current = made();
+  return {
+    sealer: {
+      covers: (key) => current.covers(key),
+      seal: (key, value) => current.seal(key, value),
+      isCurrent: (stored) => current.isCurrent(stored),
+      open: (key, stored) => current.open(key, stored),
+      isSealed,
+    },
+    keysAt: SEALED_KEY,
+    onKeys: (value) => {
+      try {
+        learnKeys(dataDir, value);
+        current = made();
+      } catch (error) {
+        log.error("new keys of Secrets are not understood", { error: messageOf(error) });
+      }
+    },
+    onRewritten: (count) => tellRewritten(log, count, settings.encryptSecrets),
+  };
 }

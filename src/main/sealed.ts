@@ -3,27 +3,32 @@
  * the admin's token. They lie in the datastore, sealed with a secret that only the servers know:
  * whoever reads the datastore alone learns nothing.
  */
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { encodeObject, termsOf } from "#api/codec.ts";
+import { encodeObject } from "#api/codec.ts";
 import { decrypt, encrypt, NONCE_BYTES, passwordKey } from "#base/cipher.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { OperatorError } from "#base/errors.ts";
 import { writeDurably } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import type { Random } from "#base/random.ts";
-import { configMaps } from "#resources/kinds/configmap.ts";
+import { addKey, type SealKey } from "#base/sealer.ts";
 import type { ConfigMap } from "#resources/types.gen.ts";
-import { ConflictError, type Item, type Store } from "#store/store.ts";
+import type { EtcdKeys } from "#store/etcd/keys.ts";
 
 /** Where they lie. */
 export const SEALED_KEY = "core/configmaps/kube-system/bramble-servers";
 const TOKEN_FILE = "server-token";
 const PKI = "pki";
-/** `encryption-keys` is there where Secrets are, or were, encrypted in a file. */
-const PLAIN_FILES = ["admin-token", "encryption-keys"];
+/** There where Secrets are, or were, encrypted. */
+const KEYS_FILE = "encryption-keys";
+const PLAIN_FILES = ["admin-token", KEYS_FILE];
 /** Each server's own: its names and addresses are in it. */
 const OWN = /^server\./;
+
+const SUPERSEDED =
+  "other servers changed the cluster's keys at the same time: start this one again";
+const NO_KEYS = "the cluster's keys are not in the datastore";
 
 type Files = Record<string, string>;
 
@@ -36,7 +41,11 @@ export interface KeyParts {
 }
 
 export interface SealedParts extends KeyParts {
-  store: Store;
+  keys: EtcdKeys;
+  /** etcd's own revision of the place that is taken. */
+  placeAt: number;
+  /** Secrets are to be encrypted. */
+  encrypt: boolean;
 }
 
 export function seal(files: Files, token: string, random: Random): string {
@@ -58,8 +67,8 @@ export function unseal(text: string, token: string): Files | undefined {
   }
 }
 
-const dataOf = (item: Item | undefined): Record<string, string> =>
-  item === undefined ? {} : ((JSON.parse(item.value) as ConfigMap).data ?? {});
+const dataOf = (value: string | undefined): Record<string, string> =>
+  value === undefined ? {} : ((JSON.parse(value) as ConfigMap).data ?? {});
 
 function objectOf({ clock, random }: KeyParts, data: Record<string, string>) {
   return {
@@ -75,12 +84,14 @@ function objectOf({ clock, random }: KeyParts, data: Record<string, string>) {
   };
 }
 
-/** Sealed files, or who is about to make them. */
-function write(parts: SealedParts, data: Record<string, string>, expect: number): Promise<Item> {
-  const object = objectOf(parts, data);
-  const { store } = parts;
-  const terms = termsOf(configMaps, object);
-  return store.write({ key: SEALED_KEY, value: encodeObject(object), terms, expect });
+/** Puts sealed files, or who is about to make them. Undefined where somebody else was faster. */
+function put(
+  parts: SealedParts,
+  data: Record<string, string>,
+  expect: number,
+): Promise<number | undefined> {
+  const value = encodeObject(objectOf(parts, data));
+  return parts.keys.put({ key: SEALED_KEY, value }, expect, parts.placeAt);
 }
 
 function tokenOf({ dataDir, token, random }: KeyParts, isFirst: boolean): string {
@@ -98,7 +109,8 @@ function keep({ dataDir }: KeyParts, token: string): void {
   writeDurably(join(dataDir, TOKEN_FILE), `${token}\n`, 0o600);
 }
 
-function open(parts: KeyParts, sealed: string): void {
+/** Answers the files, which lie in the directory now. */
+function open(parts: KeyParts, sealed: string): Files {
   const { dataDir } = parts;
   const token = tokenOf(parts, false);
   const files = unseal(sealed, token);
@@ -119,26 +131,33 @@ function open(parts: KeyParts, sealed: string): void {
     writeDurably(path, text, 0o600);
   }
   keep(parts, token);
+  return files;
+}
+
+interface Claimed {
+  /** Undefined: this server is to make them. */
+  readonly sealed: string | undefined;
+  /** etcd's own revision of what says so. */
+  readonly revision: number;
 }
 
 /** Who makes the cluster: the first one, or the next when that one did not finish. */
-async function claim(parts: SealedParts): Promise<Item> {
-  const { store, clock } = parts;
-  for (;;) {
-    const item = await store.get(SEALED_KEY);
-    const { sealed, claimedAt } = dataOf(item);
-    if (item !== undefined && sealed !== undefined) return item;
+async function claim(parts: SealedParts): Promise<Claimed> {
+  const { keys, clock } = parts;
+  const end = clock.monotonic() + 2 * limits.clusterClaimMs;
+  while (clock.monotonic() < end) {
+    const found = await keys.get(SEALED_KEY);
+    const { sealed, claimedAt } = dataOf(found?.value);
+    if (found !== undefined && sealed !== undefined) return { sealed, revision: found.modRevision };
     const age = clock.now() - Date.parse(claimedAt ?? "");
-    if (item === undefined || !(Math.abs(age) < limits.clusterClaimMs)) {
+    if (found === undefined || !(Math.abs(age) < limits.clusterClaimMs)) {
       const mine = { claimedAt: new Date(clock.now()).toISOString() };
-      try {
-        return await write(parts, mine, item?.revision ?? 0);
-      } catch (error) {
-        if (!(error instanceof ConflictError)) throw error;
-      }
+      const revision = await put(parts, mine, found?.modRevision ?? 0);
+      if (revision !== undefined) return { sealed: undefined, revision };
     }
     await sleep(clock, limits.clusterClaimMs / 30);
   }
+  throw new OperatorError(SUPERSEDED);
 }
 
 function common(dataDir: string): Files {
@@ -149,24 +168,73 @@ function common(dataDir: string): Files {
 }
 
 /**
- * Before the authorities are opened: takes over those of the cluster. Answers what is to be done
- * once they are there: the first server seals its own.
+ * Before the authorities and the datastore are opened: takes over those of the cluster. Answers
+ * what is to be done once the authorities are there: the first server seals its own.
  *
  * @throws OperatorError for a token that is missing or wrong, and for another cluster's directory.
  */
 export async function takeOver(parts: SealedParts): Promise<() => Promise<void>> {
-  const item = await claim(parts);
-  const { sealed } = dataOf(item);
-  if (sealed !== undefined) {
-    open(parts, sealed);
-    return async () => {};
+  for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
+    const { sealed, revision } = await claim(parts);
+    if (sealed === undefined) return () => sealOwn(parts, revision);
+    const files = open(parts, sealed);
+    const isComplete = !parts.encrypt || files[KEYS_FILE] !== undefined;
+    if (isComplete || (await addKeyTo(parts, files, revision)) !== undefined) return async () => {};
   }
-  return async () => {
-    const token = tokenOf(parts, true);
-    keep(parts, token);
-    const text = seal(common(parts.dataDir), token, parts.random);
-    await write(parts, { sealed: text }, item.revision);
-  };
+  throw new OperatorError(SUPERSEDED);
+}
+
+async function sealOwn(parts: SealedParts, revision: number): Promise<void> {
+  const { dataDir, random, encrypt } = parts;
+  const token = tokenOf(parts, true);
+  keep(parts, token);
+  const keyFile = join(dataDir, KEYS_FILE);
+  if (encrypt && !existsSync(keyFile)) addKey(keyFile, random);
+  const sealed = seal(common(dataDir), token, random);
+  if ((await put(parts, { sealed }, revision)) === undefined) throw new OperatorError(SUPERSEDED);
+}
+
+/** Answers the new key; undefined where somebody else was faster: then it is in no file. */
+async function addKeyTo(
+  parts: SealedParts,
+  files: Files,
+  revision: number,
+): Promise<SealKey | undefined> {
+  const { dataDir, random } = parts;
+  const path = join(dataDir, KEYS_FILE);
+  const [key] = addKey(path, random);
+  const all = { ...files, [KEYS_FILE]: readFileSync(path, "utf8") };
+  const sealed = seal(all, tokenOf(parts, false), random);
+  if ((await put(parts, { sealed }, revision)) !== undefined) return key;
+  rmSync(path);
+  return undefined;
+}
+
+/** A new key for Secrets, before the others; servers that run seal with it from now on. */
+export async function rotateKey(parts: SealedParts): Promise<SealKey> {
+  for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
+    const found = await parts.keys.get(SEALED_KEY);
+    const { sealed } = dataOf(found?.value);
+    if (found === undefined || sealed === undefined) throw new OperatorError(NO_KEYS);
+    const files = open(parts, sealed);
+    if (files[KEYS_FILE] === undefined) {
+      throw new OperatorError("Secrets are not encrypted", {
+        hint: "start the servers with --encrypt-secrets",
+      });
+    }
+    const key = await addKeyTo(parts, files, found.modRevision);
+    if (key !== undefined) return key;
+  }
+  throw new OperatorError(SUPERSEDED);
+}
+
+/** The keys of Secrets in a changed `SEALED_KEY` come into this server's file. @throws Error */
+export function learnKeys(dataDir: string, text: string): void {
+  const { sealed } = dataOf(text);
+  if (sealed === undefined) return;
+  const token = readFileSync(join(dataDir, TOKEN_FILE), "utf8").trim();
+  const keys = unseal(sealed, token)?.[KEYS_FILE];
+  if (keys !== undefined) writeDurably(join(dataDir, KEYS_FILE), keys, 0o600);
 }
 
 /** The text to store under `SEALED_KEY` where a cluster that lived here comes to others. */
@@ -180,7 +248,7 @@ export function sealedObject(parts: KeyParts): string {
 
 /** Makes this directory the cluster's: from the stored text of `SEALED_KEY`. As `takeOver`. */
 export function openSealed(parts: KeyParts, text: string): void {
-  const { sealed } = (JSON.parse(text) as ConfigMap).data ?? {};
-  if (sealed === undefined) throw new OperatorError("the cluster's keys are not in the datastore");
+  const { sealed } = dataOf(text);
+  if (sealed === undefined) throw new OperatorError(NO_KEYS);
   open(parts, sealed);
 }

@@ -7,6 +7,7 @@ import { type Clock, repeat } from "#base/clock.ts";
 import { GrpcError } from "#base/grpc.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
+import { claimMissing, rewriteSealed } from "#store/etcd/atstart.ts";
 import { CatchUp } from "#store/etcd/catchup.ts";
 import { CLAIMS, Claims } from "#store/etcd/claims.ts";
 import { follow } from "#store/etcd/follow.ts";
@@ -17,7 +18,6 @@ import {
   compactRequest,
   type Guard,
   type KeyValue,
-  putAllRequest,
   txnAnswer,
   txnRequest,
   type WatchAnswer,
@@ -25,6 +25,7 @@ import {
 } from "#store/etcd/messages.ts";
 import { isOwnKey, PLACE } from "#store/etcd/place.ts";
 import type { Entry } from "#store/objects.ts";
+import { openRow, type Sealer } from "#store/sealed.ts";
 import type { StoreLimits } from "#store/sqlite.ts";
 import * as contract from "#store/store.ts";
 import { View } from "#store/view.ts";
@@ -41,6 +42,18 @@ export interface EtcdStoreOptions {
   readonly clock: Clock;
   readonly log: Log;
   readonly limits?: Partial<StoreLimits>;
+  readonly sealing?: Sealing;
+}
+
+/** How values of some keys lie in etcd; readers see them plain. */
+export interface Sealing {
+  readonly sealer: Sealer;
+  /** The object that tells of the sealer's keys. */
+  readonly keysAt: string;
+  /** That object changed, told before what is sealed with its keys. */
+  onKeys(value: string): void;
+  /** Told once where values were rewritten. */
+  onRewritten(count: number): void;
 }
 
 const TXN = "etcdserverpb.KV/Txn";
@@ -50,6 +63,8 @@ const LEFT = "the datastore was moved while this server ran";
 /** A write on its way: its event in the watch needs no parsing. */
 interface Own {
   readonly value: string | undefined;
+  /** As it lies in etcd. */
+  readonly stored: string | undefined;
   readonly terms: contract.Terms | undefined;
   /** What the newest event of the key made. */
   item?: Item;
@@ -93,7 +108,7 @@ class EtcdStore implements contract.Store {
     const { offset, at } = await takePlace(keys, log);
     this.#offset = offset;
     this.#placeAt = at;
-    await this.#claimMissing(await this.#load());
+    await this.#putRight(await this.#load());
     this.#assertOpen();
     follow({
       members: this.#members,
@@ -219,13 +234,14 @@ class EtcdStore implements contract.Store {
     const now = known();
     if ((now?.revision ?? 0) !== expect) throw new contract.ConflictError(key, now);
     const { takes, drops } = await this.#claiming(key, now, value);
-    const own: Own = { value, terms: write.terms };
+    const stored = this.#sealed(key, value);
+    const own: Own = { value, stored, terms: write.terms };
     this.#own.set(key, own);
     try {
       const { prefix } = this.#options;
       const request = txnRequest({
         key: `${prefix}${key}`,
-        value,
+        value: stored,
         expect: expect === 0 ? 0 : expect - this.#offset,
         guard: this.#guard(),
         takes: takes.map((name) => ({ key: `${prefix}${CLAIMS}${name}`, value: key })),
@@ -260,12 +276,8 @@ class EtcdStore implements contract.Store {
   }
 
   /** An attempt whose answer was lost may have been the one that changed what stands there. */
-  #afterLostAnswer(
-    { key, value, expect }: contract.Write,
-    own: Own,
-    current: KeyValue | undefined,
-  ): Item {
-    if (current?.value !== value) {
+  #afterLostAnswer({ key, expect }: contract.Write, own: Own, current: KeyValue | undefined): Item {
+    if (current?.value !== own.stored) {
       throw new contract.ConflictError(key, this.#view.get(key)?.item);
     }
     // What is created has an identity of its own: nobody else wrote the same.
@@ -296,7 +308,9 @@ class EtcdStore implements contract.Store {
   }
 
   #change({ type, item: found }: WatchEvent): contract.Change | undefined {
-    const key = found.key.slice(this.#options.prefix.length);
+    const { prefix, sealing } = this.#options;
+    const key = found.key.slice(prefix.length);
+    if (key === sealing?.keysAt && type === "put") sealing.onKeys(found.value);
     const entry = this.#view.get(key);
     const previous = entry?.item;
     const revision = found.modRevision;
@@ -316,16 +330,30 @@ class EtcdStore implements contract.Store {
     return change;
   }
 
-  #itemOf(key: string, { value, modRevision }: KeyValue): Item {
+  #itemOf(key: string, found: KeyValue): Item {
     const { codec } = this.#options;
-    const text = codec.stamp(value, modRevision);
+    const revision = found.modRevision;
     const own = this.#own.get(key);
-    const terms = own?.value === value ? own.terms : undefined;
-    return { key, value: text, revision: modRevision, terms: terms ?? codec.terms(key, text) };
+    const isOwn = own?.stored === found.value && own.value !== undefined;
+    const plain = isOwn ? own.value : this.#opened(key, found.value);
+    const text = codec.stamp(plain, revision);
+    const terms = isOwn ? own.terms : undefined;
+    return { key, value: text, revision, terms: terms ?? codec.terms(key, text) };
+  }
+
+  #sealed(key: string, value: string | undefined): string | undefined {
+    const sealer = this.#options.sealing?.sealer;
+    if (value === undefined || sealer === undefined || !sealer.covers(key)) return value;
+    return sealer.seal(key, value);
+  }
+
+  #opened(key: string, value: string): string {
+    const { sealing } = this.#options;
+    return sealing === undefined ? value : openRow(sealing.sealer, { key, value });
   }
 
   /** All that is there, as of one revision. */
-  async #load(): Promise<readonly Entry[]> {
+  async #load(): Promise<{ found: readonly KeyValue[]; items: Item[] }> {
     const { prefix } = this.#options;
     const { found, revision } = await loadAll(this.#members, prefix, this.#offset);
     const entries: Entry[] = [];
@@ -336,22 +364,17 @@ class EtcdStore implements contract.Store {
     }
     this.#claims.load(found, prefix);
     this.#view.load(entries, Math.max(this.#view.revision, revision));
-    return entries;
+    return { found, items: entries.map(({ item }) => item) };
   }
 
-  /** For objects that were written before there were claims, or came from elsewhere. */
-  async #claimMissing(entries: readonly Entry[]): Promise<void> {
-    const { prefix } = this.#options;
-    const items = entries.map(({ item }) => item);
-    const own = (item: Item): number => item.revision - this.#offset;
-    for (const { objects, claims } of this.#claims.missing(items, own)) {
-      const puts = claims.map(({ key, value }) => ({ key: prefix + key, value }));
-      const asLoaded = objects.map(({ key, revision }) => ({ key: prefix + key, revision }));
-      const absent = puts.map(({ key }) => ({ key, revision: 0 }));
-      // Where that does not hold any more, another server does the same, or wrote the object.
-      const request = putAllRequest(puts, this.#guard(), [...asLoaded, ...absent]);
-      await this.#members.call(TXN, request);
-    }
+  async #putRight({ found, items }: { found: readonly KeyValue[]; items: Item[] }): Promise<void> {
+    const { prefix, sealing } = this.#options;
+    const shared = { members: this.#members, offset: this.#offset, guard: this.#guard() };
+    const parts = { ...shared, prefix };
+    await claimMissing(parts, this.#claims, items);
+    if (sealing === undefined) return;
+    const count = await rewriteSealed(parts, sealing.sealer, found);
+    if (count > 0) sealing.onRewritten(count);
   }
 
   /** Changes were missed: readers list again. */

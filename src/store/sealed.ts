@@ -74,8 +74,8 @@ class SealedDisk implements Disk {
   }
 }
 
-/** The plain value of a row as it stands in the file. @throws OperatorError */
-function openRow(sealer: Sealer, { key, value }: StoredRow): string {
+/** The plain value of what stands in the datastore. @throws OperatorError */
+export function openRow(sealer: Sealer, { key, value }: Pick<StoredRow, "key" | "value">): string {
   if (!sealer.isSealed(value)) return value;
   try {
     return sealer.open(key, value);
@@ -87,15 +87,24 @@ function openRow(sealer: Sealer, { key, value }: StoredRow): string {
   }
 }
 
+/** Undefined where the value stands as it would be written now. @throws OperatorError */
+export function rewritten(
+  sealer: Sealer,
+  row: Pick<StoredRow, "key" | "value">,
+): string | undefined {
+  const { key, value } = row;
+  const covered = sealer.covers(key);
+  if (covered ? sealer.isCurrent(value) : !sealer.isSealed(value)) return undefined;
+  const plain = openRow(sealer, row);
+  return covered ? sealer.seal(key, plain) : plain;
+}
+
 /** How many values stand in the file in another form than they would be written in now. */
 function rewrite(inner: Disk, sealer: Sealer): number {
   const rows: Row[] = [];
   for (const row of inner.load()) {
-    const covered = sealer.covers(row.key);
-    const good = covered ? sealer.isCurrent(row.value) : !sealer.isSealed(row.value);
-    if (good) continue;
-    const plain = openRow(sealer, row);
-    const value = covered ? sealer.seal(row.key, plain) : plain;
+    const value = rewritten(sealer, row);
+    if (value === undefined) continue;
     const { id, key, revision } = row;
     rows.push({ id, item: { key, revision, value, terms: { labels: {}, fields: {} } } });
   }

@@ -13,6 +13,8 @@ import type { Moved } from "./check.ts";
 
 export type FileSettings = Pick<ServerSettings, "dataDir" | "encryptSecrets" | "encryptionKeyFile">;
 
+type Sealed = Pick<Moved, "key" | "value">;
+
 const STATE = "state.db";
 const NO_TERMS = { labels: {}, fields: {} };
 
@@ -30,18 +32,26 @@ export function emptyWorkDir(dataDir: string): string {
 export const dropWorkDir = (dataDir: string): void =>
   rmSync(workDir(dataDir), { recursive: true, force: true });
 
-function* opened(disk: Disk, settings: FileSettings, random: Random): Generator<Moved> {
+/** Opens values of Secrets that are sealed, with the keys that are there now. */
+export function opener(settings: FileSettings, random: Random): (object: Sealed) => string {
   const keyFile = keyFileOf(settings);
   const sealer = new ValueSealer(readKeys(keyFile) ?? [], random, undefined);
-  for (const { key, value, revision } of disk.load()) {
+  return ({ key, value }) => {
     try {
-      yield { key, revision, value: isSealed(value) ? sealer.open(key, value) : value };
+      return isSealed(value) ? sealer.open(key, value) : value;
     } catch (cause) {
       throw new OperatorError(`cannot decrypt ${key} with the keys in ${keyFile}`, {
         hint: "give the key file that it was encrypted with by --encryption-key-file",
         cause,
       });
     }
+  };
+}
+
+function* opened(disk: Disk, settings: FileSettings, random: Random): Generator<Moved> {
+  const open = opener(settings, random);
+  for (const { key, value, revision } of disk.load()) {
+    yield { key, revision, value: open({ key, value }) };
   }
 }
 

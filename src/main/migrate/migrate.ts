@@ -21,6 +21,7 @@ import { assertNoServer, fill, seenOf, unlessSuperseded } from "./etcd.ts";
 import {
   dropWorkDir,
   emptyWorkDir,
+  opener,
   readFrom,
   readWhole,
   setAside,
@@ -69,10 +70,15 @@ function assertPlanned<T extends object>(plan: T | Refusal): asserts plan is T {
 }
 
 /** Objects in etcd as readers see them, as of one revision. */
-async function* inEtcd(keys: EtcdKeys, offset: number, revision = 0): AsyncGenerator<Moved> {
+async function* inEtcd(
+  { keys, settings, random }: MigrateOptions,
+  offset: number,
+  revision = 0,
+): AsyncGenerator<Moved> {
+  const open = opener(settings, random);
   for await (const { key, value, modRevision } of keys.all("", revision)) {
     const object = { key, value, revision: modRevision + offset };
-    if (!isOfMany(object)) yield object;
+    if (!isOfMany(object)) yield { ...object, value: open(object) };
   }
 }
 
@@ -80,6 +86,11 @@ async function* inEtcd(keys: EtcdKeys, offset: number, revision = 0): AsyncGener
 export async function toEtcd(options: MigrateOptions): Promise<number> {
   const { settings, keys, tell } = options;
   const { dataDir } = settings;
+  if (settings.encryptSecrets && settings.encryptionKeyFile !== undefined) {
+    throw new OperatorError("servers on etcd have their keys in DATA_DIR/encryption-keys", {
+      hint: "move the file there, and leave out --encryption-key-file",
+    });
+  }
   const seen = await look(options);
   const plan = planToEtcd(seen);
   assertPlanned(plan);
@@ -96,18 +107,20 @@ export async function toEtcd(options: MigrateOptions): Promise<number> {
   const at = unlessSuperseded(await keys.setPlace(place, seen.at));
   if (plan.clear) unlessSuperseded(await keys.clear(at));
   tell(`copying ${checklist.count} objects to ${options.etcd}`);
-  await fill(keys, objects, at);
-  await checklist.assertAll(inEtcd(keys, plan.offset));
+  const sealed = sealing(options);
+  const stored = objects.map((object) => ({ ...object, value: sealed(object) }));
+  await fill(keys, stored, at);
+  await checklist.assertAll(inEtcd(options, plan.offset));
   const parts = { ...options, dataDir, token: settings.serverToken };
-  const sealed = { key: SEALED_KEY, value: sealedObject(parts), revision: 0 };
-  await fill(keys, [sealed], at);
+  const common = { key: SEALED_KEY, value: sealedObject(parts), revision: 0 };
+  await fill(keys, [common], at);
   markMoved(dataDir, options.etcd);
   unlessSuperseded(await keys.setPlace({ ...place, state: "ready" }, at));
   dropWorkDir(dataDir);
   return checklist.count;
 }
 
-/** How values of Secrets are written into the file. */
+/** How values of Secrets are written. */
 function sealing({ settings, random }: MigrateOptions): (object: Moved) => string {
   if (!settings.encryptSecrets) return ({ value }) => value;
   const keyFile = keyFileOf(settings);
@@ -120,12 +133,12 @@ async function copied(
   options: MigrateOptions,
   from: { place: Place; revision: number },
 ): Promise<{ path: string; count: number }> {
-  const { settings, keys, random } = options;
+  const { settings, random } = options;
   const { place, revision } = from;
   const path = emptyWorkDir(settings.dataDir);
   const checklist = new Checklist();
   async function* listed(): AsyncGenerator<Moved> {
-    for await (const object of inEtcd(keys, place.offset, revision)) {
+    for await (const object of inEtcd(options, place.offset, revision)) {
       checklist.add(object);
       yield object;
     }
@@ -157,7 +170,7 @@ export async function toSqlite(options: MigrateOptions): Promise<number> {
   }
   const sealed = await keys.get(SEALED_KEY);
   if (sealed === undefined) throw new OperatorError("etcd holds no keys of a cluster");
-  openSealed({ ...options, dataDir, token: settings.serverToken }, sealed);
+  openSealed({ ...options, dataDir, token: settings.serverToken }, sealed.value);
   const place: Place = {
     state: "leaving",
     offset: seen.place?.offset ?? 0,

@@ -45,7 +45,9 @@ async function migrate({ to, force, ...options }: MigrateFlags, io: CliIo): Prom
   try {
     const count = await (route.to === "etcd" ? toEtcd(parts) : toSqlite(parts));
     io.out(`${count} objects arrived as they were; what they came from stays as it is\n`);
-    io.out(`start the server with --datastore ${to}${route.to === "etcd" ? after : ""}\n`);
+    const flags = settings.encryptSecrets ? " --encrypt-secrets" : "";
+    io.out(`start the server with --datastore ${to}${flags}${route.to === "etcd" ? after : ""}\n`);
+    if (route.to === "etcd" && flags === "") io.out(plain);
   } catch (cause) {
     if (!(cause instanceof StorageError)) throw cause;
     throw new OperatorError(`${cause.message}; run this again when etcd serves`, { cause });
@@ -55,8 +57,8 @@ async function migrate({ to, force, ...options }: MigrateFlags, io: CliIo): Prom
   }
 }
 
-const after = `; others need --server-token, the text of DATA_DIR/server-token
-Secrets are in etcd as they are: encrypt the disks that etcd keeps its data on`;
+const after = "; others need --server-token, the text of DATA_DIR/server-token";
+const plain = "Secrets are in etcd as they are, unless servers have --encrypt-secrets\n";
 
 export const define: VerbModule["define"] = (command, io) => {
   command.requiredOption("--to <datastore>", "etcd=URL,URL,URL or sqlite");

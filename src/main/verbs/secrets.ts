@@ -1,14 +1,19 @@
 /** bramble secrets rotate-key: new Secrets, and all that are there, are sealed with a new key. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { realClock } from "#base/clock.ts";
 import { OperatorError } from "#base/errors.ts";
 import { realRandom } from "#base/random.ts";
 import { addKey, readKeys } from "#base/sealer.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
+import { EtcdKeys } from "#store/etcd/keys.ts";
+import { Members } from "#store/etcd/members.ts";
 import { lockDataDir } from "#store/lock.ts";
+import { etcdAccess, isShared } from "../datastore.ts";
 import { keyFileOf, openSealedDisk } from "../encryption.ts";
 import { addFlags, sourcesOf } from "../flags.ts";
 import { surroundings } from "../process.ts";
+import { rotateKey } from "../sealed.ts";
 import { loadServerSettings, type ServerSettings, serverShape } from "../settings.ts";
 
 /** The lock of the data directory; undefined while a server runs on it. */
@@ -18,6 +23,24 @@ function tryLock(dataDir: string) {
   } catch (error) {
     if (error instanceof OperatorError && error.message.includes("uses the data dir")) return;
     throw error;
+  }
+}
+
+/** Of servers that share an etcd: the keys lie there. */
+async function rotateShared(settings: ServerSettings, io: CliIo): Promise<void> {
+  const { log } = surroundings({ logLevel: "warn", logFormat: "text" });
+  const { prefix, ...access } = etcdAccess(settings);
+  const members = new Members({ ...access, clock: realClock, log });
+  const keys = new EtcdKeys(members, prefix);
+  try {
+    const { at: placeAt } = await keys.place();
+    const { dataDir, serverToken: token } = settings;
+    const own = { dataDir, token, clock: realClock, random: realRandom };
+    const { id } = await rotateKey({ ...own, keys, placeAt, encrypt: true });
+    io.out(`added key ${id} to those of all servers: they seal with it from now on\n`);
+    io.out("a server that is started again rewrites what is there\n");
+  } finally {
+    members.close();
   }
 }
 
@@ -52,7 +75,8 @@ export const define: VerbModule["define"] = (command, io) => {
     .command("rotate-key")
     .description("encrypt the datastore's Secrets with a new key, at once or at the next start");
   addFlags(sub, serverShape);
-  sub.action((options: Record<string, unknown>) =>
-    rotate(loadServerSettings(sourcesOf(options, io.env)), io),
-  );
+  sub.action(async (options: Record<string, unknown>) => {
+    const settings = loadServerSettings(sourcesOf(options, io.env));
+    await (isShared(settings) ? rotateShared(settings, io) : rotate(settings, io));
+  });
 };

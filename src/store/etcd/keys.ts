@@ -56,9 +56,21 @@ export class EtcdKeys {
     return again && current?.value === value ? current.modRevision : undefined;
   }
 
-  async get(key: string): Promise<string | undefined> {
+  async get(key: string): Promise<KeyValue | undefined> {
     const { bytes } = await this.#members.call(RANGE, keyRequest(this.#prefix + key));
-    return rangeAnswer(bytes).items[0]?.value;
+    return rangeAnswer(bytes).items[0];
+  }
+
+  /**
+   * Puts a key that is as at `expect`, 0: is not there, while the place is as at `at`. Answers the
+   * revision; undefined where one of them is not so.
+   */
+  async put({ key, value }: PutInput, expect: number, at: number): Promise<number | undefined> {
+    const input = { key: this.#prefix + key, value, expect, guard: this.#guard(at) };
+    const { bytes, again } = await this.#members.call(TXN, txnRequest(input));
+    const { succeeded, revision, current } = txnAnswer(bytes);
+    if (succeeded) return revision;
+    return again && current?.value === value ? current.modRevision : undefined;
   }
 
   /** What has the prefix `from`, as of one revision; keys without the store's prefix. */
