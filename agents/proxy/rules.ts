@@ -229,12 +229,15 @@ export function forwardRules(config: ProxyConfig): RuleSet {
 function filterForwards(config: ProxyConfig): string[] {
   const bit = `0x${config.markBit.toString(16)}`;
   const cluster = clusterCidr(config);
+  const going = "-m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT";
   return [
+    // Policies come before: what they let begin needs no further look, packet by packet.
+    ...(cluster === "" ? [] : [`-s ${cluster} ${going}`, `-d ${cluster} ${going}`]),
     // An answer that conntrack lost track of would leave with the pod's address and reset the
     // client.
     ...(cluster === "" ? [] : [`-s ${cluster} -m conntrack --ctstate INVALID -j DROP`]),
     `-m mark --mark ${bit}/${bit} -j ACCEPT`,
-    "-m conntrack --ctstate DNAT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT",
+    `-m conntrack --ctstate DNAT ${going}`,
   ];
 }
 
