@@ -1,6 +1,6 @@
 /** The machine's network interfaces, and one mDNS socket on each of them for each family. */
 import dgram from "node:dgram";
-import { networkInterfaces } from "node:os";
+import { interfaces } from "#base/interfaces.ts";
 
 export interface Link {
   name: string;
@@ -35,7 +35,7 @@ const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address);
 /** Loopback alone when there is nothing else: a server and a device on one machine still meet. */
 export function listLinks(): Link[] {
   const links: Link[] = [];
-  const all = Object.entries(networkInterfaces());
+  const all = Object.entries(interfaces());
   const outside = all.filter(([name, list]) => !INSIDE.test(name) && !list?.[0]?.internal);
   for (const [name, list = []] of outside.length > 0 ? outside : all) {
     const addresses = list.map(({ address }) => address).filter((one) => !isLinkLocal(one));

@@ -36,6 +36,8 @@ export interface NetworkAgentOptions {
   datastore?: NetworkState["datastore"];
   /** Where this node answers DNS. */
   dnsAddresses?: readonly string[];
+  /** The kernel's routes of IPv4, as text; tests say it. */
+  table?: () => Promise<string>;
   clock: Clock;
   log: Log;
 }
@@ -60,7 +62,8 @@ function relevant(node: Node | undefined): string {
 class Agent implements NetworkAgent {
   readonly #options: NetworkAgentOptions;
   readonly #routes: RouteTable;
-  #level: Level | undefined;
+  /** Rules follow pods; routes follow nodes alone, and their looks cost programs. */
+  #levels: readonly Level[] = [];
 
   constructor(options: NetworkAgentOptions) {
     this.#options = options;
@@ -71,31 +74,34 @@ class Agent implements NetworkAgent {
     const { caches, podNetwork, clock, log } = this.#options;
     const cache = caches.of(nodes);
     const common = { clock, log, signal };
-    const work = () => this.#settle();
-    const level = keepLevel({ ...common, everyMs: limits.routesCheckMs, work });
+    const everyMs = limits.routesCheckMs;
+    const rules = keepLevel({ ...common, everyMs, work: () => this.#settleRules() });
+    const routes = keepLevel({ ...common, everyMs, work: () => this.#settleRoutes() });
+    const levels = [rules, routes];
     const verify = () => this.#verify();
     const check = keepLevel({ ...common, everyMs: limits.packetRulesCheckMs, work: verify });
     const ends = [
       cache.onChange(({ before, after }) => {
-        if (relevant(before) !== relevant(after)) level.poke();
+        if (relevant(before) === relevant(after)) return;
+        for (const level of levels) level.poke();
       }),
-      podNetwork.onChange(() => level.poke()),
+      podNetwork.onChange(() => rules.poke()),
     ];
     const end = () => {
       for (const stop of ends) stop();
     };
     signal.addEventListener("abort", end, { once: true });
-    this.#level = level;
+    this.#levels = levels;
     void cache.whenSynced().then(async () => {
       await this.#prepare();
-      level.poke();
+      for (const level of levels) level.poke();
       check.poke();
     });
   }
 
   async settled(): Promise<void> {
     await this.#options.caches.of(nodes).whenSynced();
-    await this.#level?.settled();
+    await Promise.all(this.#levels.map((level) => level.settled()));
   }
 
   async clear(): Promise<void> {
@@ -121,10 +127,10 @@ class Agent implements NetworkAgent {
     return this.#options.localhostPorts ?? true;
   }
 
-  async #settle(): Promise<void> {
-    const { caches, podNetwork, nodeName, clusterCidr, writers, mode } = this.#options;
+  async #state(): Promise<NetworkState> {
+    const { caches, podNetwork, nodeName, clusterCidr, mode } = this.#options;
     const { apiPort, dnsAddresses, datastore } = this.#options;
-    const state: NetworkState = {
+    return {
       nodeName,
       clusterCidr,
       nodes: caches.of(nodes).list(),
@@ -135,7 +141,11 @@ class Agent implements NetworkAgent {
       ...(dnsAddresses && { dnsAddresses }),
       ...(datastore && { datastore }),
     };
-    const families = Object.entries(writers) as Array<[Family, PacketWriter]>;
+  }
+
+  async #settleRules(): Promise<void> {
+    const state = await this.#state();
+    const families = Object.entries(this.#options.writers) as Array<[Family, PacketWriter]>;
     for (const [family, writer] of families) {
       const firewall = planFirewall(state, family);
       const rules = planNetworkRules(state, family);
@@ -144,15 +154,21 @@ class Agent implements NetworkAgent {
         hooks: [...firewall.hooks, ...rules.hooks],
       });
     }
-    for (const [family] of families) await this.#settleRoutes(state, family, mode);
   }
 
-  async #settleRoutes(state: NetworkState, family: Family, mode: string): Promise<void> {
+  async #settleRoutes(): Promise<void> {
+    const state = await this.#state();
+    for (const family of Object.keys(this.#options.writers) as Family[]) {
+      await this.#settleFamily(state, family);
+    }
+  }
+
+  async #settleFamily(state: NetworkState, family: Family): Promise<void> {
+    const { instance, mtu, mode } = this.#options;
     const peers = mode === "none" ? [] : planPeers(state, family);
     if (mode !== "vxlan" || family === "IPv6") {
       return this.#routes.settle(family, planRoutes(peers));
     }
-    const { instance, mtu } = this.#options;
     const overlay = planOverlay(state, peers, { instance, mtu: mtu ?? OVERLAY_MTU });
     if (overlay === undefined) return;
     await this.#routes.settleOverlay(overlay);

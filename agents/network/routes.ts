@@ -2,7 +2,7 @@
  * Routes to the other nodes' pods: what is wanted against what the kernel has under our protocol
  * number.
  */
-
+import { readFile } from "node:fs/promises";
 import { VXLAN_PORT } from "#agents/network/firewall.ts";
 import type { Overlay, OverlayLink } from "#agents/network/overlay.ts";
 import type { Family, Route } from "#agents/network/plan.ts";
@@ -40,17 +40,29 @@ export class RouteTable {
   readonly #log: Log;
   /** Routes of others in the same network namespace (a second instance) are outside of this. */
   readonly #cluster: readonly string[];
+  readonly #table: () => Promise<string>;
   #refused = "";
+  /** What was wanted of IPv4, and the kernel's table that had it. */
+  #settled = "";
 
-  constructor(options: { run: Run; log: Log; clusterCidr: string }) {
+  /** `table`: the kernel's whole table of IPv4, for a look that costs no process. */
+  constructor(options: {
+    run: Run;
+    log: Log;
+    clusterCidr: string;
+    table?: () => Promise<string>;
+  }) {
     this.#run = options.run;
     this.#log = options.log;
     this.#cluster = options.clusterCidr.split(",");
+    this.#table = options.table ?? (() => readFile("/proc/net/route", "utf8"));
   }
 
   /** Brings the kernel's routes of a family to `wanted`; with `dev` they are on that link. */
   async settle(family: Family, wanted: readonly Route[], dev?: string): Promise<void> {
     const flag = familyFlag(family);
+    const seen = family === "IPv4" ? JSON.stringify([wanted, dev, await this.#table()]) : "";
+    if (seen !== "" && seen === this.#settled) return;
     const there = await this.#list(flag);
     const lines: string[] = [];
     for (const route of wanted) {
@@ -64,6 +76,7 @@ export class RouteTable {
       if (kept.has(dst) || !this.#cluster.some((cidr) => contains(cidr, dst))) continue;
       lines.push(`route del ${dst} proto ${ROUTE_PROTOCOL}`);
     }
+    if (seen !== "") this.#settled = lines.length === 0 ? seen : "";
     await this.#batch(["ip", flag], lines);
   }
 

@@ -1,8 +1,9 @@
 /** What this machine is: name, addresses, size. Reads /proc once per call. */
 import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
-import { availableParallelism, hostname, networkInterfaces, totalmem } from "node:os";
+import { availableParallelism, hostname, totalmem } from "node:os";
 import { contains } from "#base/cidr.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
+import { interfaces } from "#base/interfaces.ts";
 import type { Log } from "#base/log.ts";
 import { pageSizeName } from "#resources/hugepages.ts";
 
@@ -24,7 +25,7 @@ function defaultInterface(): string | undefined {
 /** IPv4 addresses of the machine, the one of the default route first; never loopback. */
 export function machineAddresses(): string[] {
   const preferred = defaultInterface();
-  const all = Object.entries(networkInterfaces()).flatMap(([name, addresses]) =>
+  const all = Object.entries(interfaces()).flatMap(([name, addresses]) =>
     (addresses ?? [])
       .filter((each) => each.family === "IPv4" && !each.internal)
       .map((each) => ({ name, address: each.address })),
@@ -35,7 +36,7 @@ export function machineAddresses(): string[] {
 
 /** Addresses of IPv6 that are good beyond their link. */
 function globalIpv6(): string[] {
-  return Object.values(networkInterfaces()).flatMap((addresses) =>
+  return Object.values(interfaces()).flatMap((addresses) =>
     (addresses ?? [])
       .filter((each) => each.family === "IPv6" && !each.internal)
       .filter((each) => !contains("fe80::/10", each.address))
@@ -68,7 +69,7 @@ const MTU = 1_500;
 
 /** Bytes that a packet of this address's interface may have; Ethernet's where it is not known. */
 export function linkMtu(address: string | undefined): number {
-  const found = Object.entries(networkInterfaces()).find(([, addresses]) =>
+  const found = Object.entries(interfaces()).find(([, addresses]) =>
     addresses?.some((each) => each.address === address),
   );
   if (found === undefined) return MTU;

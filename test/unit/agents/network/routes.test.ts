@@ -5,14 +5,17 @@ import type { Run } from "#base/process.ts";
 
 function table(there: object[], refused = "") {
   const lines: string[] = [];
+  const kernel = { text: "", lists: 0 };
   const run: Run = async (argv, options) => {
     if (argv.includes("-batch")) {
       lines.push(...String(options?.stdin).trim().split("\n"));
       return { exitCode: refused === "" ? 0 : 1, stdout: "", stderr: refused };
     }
+    kernel.lists++;
     return { exitCode: 0, stdout: JSON.stringify(there), stderr: "" };
   };
-  return { lines, it: new RouteTable({ run, log: silentLog, clusterCidr: "10.42.0.0/16" }) };
+  const common = { run, log: silentLog, clusterCidr: "10.42.0.0/16" };
+  return { lines, kernel, it: new RouteTable({ ...common, table: async () => kernel.text }) };
 }
 
 test("only what differs is changed", async () => {
@@ -50,4 +53,20 @@ test("what the kernel refuses is thrown, after all was tried", async () => {
   await Promise.resolve();
   await new Promise((done) => setImmediate(done));
   expect(lines).toHaveLength(2);
+});
+
+test("no program is asked while the kernel's table and what is wanted stay the same", async () => {
+  const route = { dst: "10.42.2.0/24", via: "192.168.0.2" };
+  const { it, kernel, lines } = table([{ dst: route.dst, gateway: route.via }]);
+  await it.settle("IPv4", [route]);
+  await it.settle("IPv4", [route]);
+  expect(kernel.lists).toBe(1);
+  kernel.text = "a route is gone";
+  await it.settle("IPv4", [route]);
+  expect(kernel.lists).toBe(2);
+  await it.settle("IPv4", []);
+  expect(lines).toEqual(["route del 10.42.2.0/24 proto 171"]);
+  // What was asked for is looked at once more.
+  await it.settle("IPv4", []);
+  expect(kernel.lists).toBe(4);
 });
