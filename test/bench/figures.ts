@@ -13,6 +13,8 @@ export interface Figure {
   readonly aim?: number;
   /** More is better; else less is. */
   readonly more?: boolean;
+  /** The same without a control plane, in the same run. */
+  readonly byHand?: number | undefined;
 }
 
 export interface Measured {
@@ -91,6 +93,7 @@ export function figuresOf(measured: Measured): Figure[] {
 
 export function verdict({ value, floor, aim, more = false }: Figure): string {
   if (value === undefined) return "not measured";
+  if (floor === undefined && aim === undefined) return "";
   const reaches = (goal: number) => (more ? value >= goal : value <= goal);
   if (aim !== undefined && reaches(aim)) return "aim";
   if (floor !== undefined && reaches(floor)) return "floor";
@@ -115,12 +118,15 @@ function columns(rows: readonly string[][]): string {
     .join("\n");
 }
 
+/** With a column for what was done by hand where something was. */
 export function figuresTable(figures: readonly Figure[]): string {
+  const hand = figures.some(({ byHand }) => byHand !== undefined);
   return columns([
-    ["figure", "measured", "floor", "aim", "reached"],
+    ["figure", "measured", ...(hand ? ["by hand"] : []), "floor", "aim", "reached"],
     ...figures.map((figure) => [
       figure.what,
       shown(figure.value, figure.unit),
+      ...(hand ? [shown(figure.byHand, figure.unit)] : []),
       shown(figure.floor),
       shown(figure.aim),
       verdict(figure),
