@@ -114,11 +114,14 @@ function nameOf(endpoint: Endpoint): string {
   return "unix" in endpoint ? endpoint.unix : `${endpoint.hostname}:${endpoint.port}`;
 }
 
+/** The protocol's name with its length before it: etcd speaks HTTP/1.1 to those who name none. */
+const ALPN = "\x02h2";
+
 function connect(endpoint: Endpoint, socket: SocketHandler): Promise<unknown> {
   if ("unix" in endpoint) return Bun.connect({ unix: endpoint.unix, socket });
   const { hostname, port, tls } = endpoint;
   if (tls === undefined) return Bun.connect({ hostname, port, socket });
-  return Bun.connect({ hostname, port, socket, tls: { ...tls, ALPNProtocols: "h2" } });
+  return Bun.connect({ hostname, port, socket, tls: { ...tls, ALPNProtocols: ALPN } });
 }
 
 export class Http2Connection {

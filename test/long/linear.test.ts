@@ -85,7 +85,7 @@ function faults(): Fault[] {
 }
 
 async function allBack(): Promise<void> {
-  const up = async () => (await Promise.all(etcd.urls.map(healthy))).every(Boolean);
+  const up = async () => (await Promise.all(etcd.urls.map((url) => healthy(url)))).every(Boolean);
   await eventually("etcd is whole", BACK_MS_MAX, up);
   await eventually("all servers answer", BACK_MS_MAX, async () => {
     const events: Event[] = [];

@@ -1,5 +1,5 @@
 /** A real etcd for a test: one or three members on loopback, in a directory that goes with them. */
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { freePort } from "#test/support/instance.ts";
@@ -30,23 +30,48 @@ export function etcdProgram(): string {
   return found;
 }
 
-export async function healthy(url: string): Promise<boolean> {
+/** PEM texts, as clients and members of an etcd with TLS show them. */
+export interface EtcdPems {
+  ca: string;
+  cert: string;
+  key: string;
+}
+
+export async function healthy(url: string, tls?: EtcdPems): Promise<boolean> {
   try {
-    const answer = await fetch(`${url}/health`, { signal: AbortSignal.timeout(1_000) });
+    const signal = AbortSignal.timeout(1_000);
+    const answer = await fetch(`${url}/health`, { signal, ...(tls && { tls }) });
     return (await answer.text()).includes('"true"');
   } catch {
     return false;
   }
 }
 
+function tlsFlags(dir: string, tls: EtcdPems): string[] {
+  for (const [name, pem] of Object.entries(tls)) writeFileSync(join(dir, `${name}.pem`), pem);
+  const path = (name: keyof EtcdPems) => join(dir, `${name}.pem`);
+  return [
+    ...["--client-cert-auth", "--trusted-ca-file", path("ca")],
+    ...["--cert-file", path("cert"), "--key-file", path("key")],
+  ];
+}
+
 export async function startEtcd(
-  options: { members?: number; program?: string; flags?: readonly string[] } = {},
+  options: {
+    members?: number;
+    program?: string;
+    flags?: readonly string[];
+    /** Then clients have to show a certificate of this authority. */
+    tls?: EtcdPems;
+  } = {},
 ): Promise<EtcdCluster> {
-  const { members: count = 1, program = etcdProgram(), flags = [] } = options;
+  const { members: count = 1, program = etcdProgram(), flags = [], tls } = options;
   const dir: TempDir = tempDir();
   const names = Array.from({ length: count }, (_, i) => `m${i}`);
   const ports = await Promise.all(names.flatMap(() => [freePort(), freePort()]));
-  const clientUrl = (i: number) => `http://127.0.0.1:${ports[i * 2]}`;
+  const scheme = tls === undefined ? "http" : "https";
+  const secured = tls === undefined ? [] : tlsFlags(dir.path, tls);
+  const clientUrl = (i: number) => `${scheme}://127.0.0.1:${ports[i * 2]}`;
   const peerUrl = (i: number) => `http://127.0.0.1:${ports[i * 2 + 1]}`;
   const initial = names.map((name, i) => `${name}=${peerUrl(i)}`).join(",");
   const members = names.map((name, i): EtcdMember & { end(): Promise<void> } => {
@@ -58,6 +83,7 @@ export async function startEtcd(
       ...["--listen-peer-urls", peerUrl(i), "--initial-advertise-peer-urls", peerUrl(i)],
       ...["--initial-cluster", initial, "--unsafe-no-fsync"],
       ...flags,
+      ...secured,
     ];
     let child: Subprocess | undefined;
     const end = async () => {
@@ -83,7 +109,7 @@ export async function startEtcd(
   };
   for (const member of members) member.start();
   const limit = Date.now() + READY_MS_MAX;
-  while (!(await Promise.all(members.map(({ url }) => healthy(url)))).every(Boolean)) {
+  while (!(await Promise.all(members.map(({ url }) => healthy(url, tls)))).every(Boolean)) {
     if (Date.now() > limit) {
       await stop();
       throw new Error("etcd did not become healthy");
