@@ -246,6 +246,10 @@ write_service() { # answers whether anything changed
   return $changed
 }
 start_containerd() {
+  if ! systemd; then
+    ctr version >/dev/null 2>&1 || act "start containerd" $init containerd
+    return 0
+  fi
   if systemctl is-active --quiet containerd.service; then return 0; fi
   act "start containerd" systemctl start containerd.service
   note "started containerd.service"
@@ -254,11 +258,15 @@ service() { if systemd; then systemctl "$1" bramble.service; else $init "$1"; fi
 running() { if systemd; then systemctl is-active --quiet bramble.service; else $init status >/dev/null 2>&1; fi; }
 data_dir() { local d; d=$(setting_of data-dir); echo "${d:-/var/lib/bramble}"; }
 wait_ready() {
-  local name i
+  local name i end=$((SECONDS + 60))
   if [ "$role" = server ]; then
     name=$(setting_of node-name)
-    KUBECONFIG=$(data_dir)/kubeconfig $bin wait --for=condition=Ready --timeout 60s \
-      "node/${name:-$(hostname | tr '[:upper:]' '[:lower:]' | cut -d. -f1)}" >/dev/null || die "the node is not ready: $hint"
+    # An init script has started it, but does not know when it serves.
+    until KUBECONFIG=$(data_dir)/kubeconfig $bin wait --for=condition=Ready --timeout 60s \
+      "node/${name:-$(hostname | tr '[:upper:]' '[:lower:]' | cut -d. -f1)}" >/dev/null 2>&1; do
+      [ $SECONDS -lt $end ] || die "the node is not ready: $hint"
+      sleep 0.2
+    done
     return 0
   fi
   for ((i = 0; i < 300; i++)); do
@@ -305,7 +313,7 @@ changed=1
 ! write_settings || changed=0
 ! write_service || changed=0
 for script in uninstall.sh; do put "$here/$script" "$lib/$script" 755 || true; done
-! systemd || start_containerd
+start_containerd
 if [ -x $bin ] && ! cmp -s "$new" $bin && running; then
   act "upgrade bramble, and go back if it does not come up" "$new" upgrade --config $etc/config.yaml
   changed=1

@@ -21,7 +21,8 @@ let before: string[];
 
 beforeAll(async () => {
   mustHaveNspawn();
-  [bundle, site] = await Promise.all([makeBundle(), startSite(["a", "b"])]);
+  bundle = await makeBundle();
+  site = await startSite(["a", "b"]);
   [server, agent] = site.machines as [Machine, Machine];
   await Promise.all(site.machines.map((machine) => bundle.unpack(machine)));
   before = await stateOf(server);

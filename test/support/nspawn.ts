@@ -30,6 +30,8 @@ export interface Machine {
 
 export interface Site {
   readonly machines: readonly Machine[];
+  /** A command as another computer on their switch runs it; answers stdout. @throws Error */
+  onLan(argv: readonly string[]): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -120,7 +122,8 @@ export async function startSite(
       machines.push(new SpawnedMachine({ name: own, address, netns, plain }));
     }
     await Promise.all(machines.map((machine) => machine.boot()));
-    return { machines, close };
+    const onLan = (argv: readonly string[]) => mustRun(["ip", "netns", "exec", hub, ...argv]);
+    return { machines, onLan, close };
   } catch (error) {
     await close();
     throw error;
