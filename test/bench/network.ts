@@ -4,7 +4,7 @@
  *
  *   bun run bench:network [--only services,spread,dns,busy,throughput,rolling,ingress]
  *
- * Needs root, dnsperf, iperf3, perl, iptables, nft; `busy` and `rolling` also containerd and
+ * Needs root, dnsperf, iperf3, wrk, perl, iptables, nft; `busy` and `rolling` also containerd and
  * dist/bramble.
  */
 import { existsSync, mkdtempSync, rmSync } from "node:fs";

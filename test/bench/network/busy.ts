@@ -1,54 +1,105 @@
-/** The node's DNS in the same process as an API at full load, beside the same process at rest. */
+/**
+ * The node's DNS and Ingress in the same process as an API at full load, and the API beside an
+ * Ingress at full load; each beside the same process at rest.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { apiLoad } from "#test/bench/apiload.ts";
+import { getService, latencies, openIngress } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
 import { quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
-import { ask, startServer } from "#test/bench/server.ts";
+import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
 import { startContainerd } from "#test/support/containerd.ts";
 
 const DNS = "10.213.0.10";
 const PER_SECOND = "200";
+const FLOOR_MS = 10;
+const IDLE_SECONDS = 4;
+const WRK_SECONDS = 5;
 
 /** Answer times in milliseconds, from here to the server's own address. */
-async function times(names: string, seconds: string): Promise<number[]> {
-  const flags = ["-d", names, "-l", seconds, "-Q", PER_SECOND, "-q", "50", "-T", "1", "-v"];
+async function dnsTimes(names: string, seconds: number): Promise<number[]> {
+  const flags = ["-d", names, "-l", String(seconds), "-Q", PER_SECOND, "-q", "50", "-T", "1", "-v"];
   const child = Bun.spawn(["dnsperf", "-s", DNS, ...flags], { stdout: "pipe", stderr: "inherit" });
   const text = await new Response(child.stdout).text();
   await child.exited;
   return answerTimes(text);
 }
 
+function rowOf(what: string, { busy, idle, load }: Times): Row {
+  const p99 = quantile(busy, 0.99);
+  return {
+    what: `${what}, p99 (p50)`,
+    measured: `${time(p99)} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
+    floor: `${FLOOR_MS} ms`,
+    yardstick: `idle: ${time(quantile(idle, 0.99))} (${time(quantile(idle, 0.5))})`,
+    met: busy.length > 0 && p99 <= FLOOR_MS,
+  };
+}
+
+interface Times {
+  busy: readonly number[];
+  idle: readonly number[];
+  /** What was going on. */
+  load: string;
+}
+
+/** DNS and Ingress while apibench runs once. */
+async function besideApi(server: BenchServer, names: string, request: () => Promise<void>) {
+  const idle = {
+    dns: await dnsTimes(names, IDLE_SECONDS),
+    ingress: await latencies(request, Bun.sleep(IDLE_SECONDS * 1_000)),
+  };
+  let isOver = false;
+  const loading = apiLoad(server, 1).finally(() => {
+    isOver = true;
+  });
+  const asking = latencies(request, loading);
+  const dns: number[] = [];
+  while (!isOver) dns.push(...(await dnsTimes(names, 1)));
+  const load = `${Math.round((await loading)["create"]?.perSecond ?? 0)} creates/s`;
+  return [
+    rowOf("DNS on the server's node while apibench loads the API", {
+      busy: dns,
+      idle: idle.dns,
+      load,
+    }),
+    rowOf("Ingress there at the same time", { busy: await asking, idle: idle.ingress, load }),
+  ];
+}
+
+/** The API while the Ingress takes all it can. */
+async function besideIngress(server: BenchServer, url: string): Promise<Row> {
+  const get = () => getService(server);
+  const idle = await latencies(get, Bun.sleep(IDLE_SECONDS * 1_000));
+  const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
+  const wrk = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" });
+  const busy = await latencies(get, wrk.exited);
+  const text = await new Response(wrk.stdout).text();
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
+  return rowOf("GET of the API under Ingress load", { busy, idle, load: `${Math.round(rate)}/s` });
+}
+
 export async function busyRows(): Promise<Row[]> {
   const dir = mkdtempSync(join(tmpdir(), "bramble-benchbusy-"));
   const containerd = await startContainerd("bench");
-  const server = await startServer({ binary: BRAMBLE, containerd });
+  const http = await freePort();
+  const flags = ["--http-port", String(http), "--tls-port", String(await freePort())];
+  const server = await startServer({ binary: BRAMBLE, containerd, flags });
   try {
     const names = join(dir, "names");
     writeFileSync(names, "kubernetes.default.svc.cluster.local A\n");
     // The node's part of the server follows the API by a moment.
-    for (let i = 0; i < 100 && (await times(names, "1")).length === 0; i++) await Bun.sleep(100);
-    const idle = await times(names, "5");
-    let over = false;
-    const load = apiLoad(server, 1).finally(() => {
-      over = true;
-    });
-    const busy: number[] = [];
-    while (!over) busy.push(...(await times(names, "2")));
-    const loads = await load;
-    const answered = await ask(server, "/readyz");
-    const p99 = quantile(busy, 0.99);
-    return [
-      {
-        what: "DNS on the server's node while apibench loads the API, p99",
-        measured: `${time(p99)} of ${busy.length} answers (${Math.round(loads["create"]?.perSecond ?? 0)} creates/s)`,
-        floor: "10 ms",
-        yardstick: `idle: ${time(quantile(idle, 0.99))}`,
-        met: answered?.ok === true && busy.length > 0 && p99 <= 10,
-      },
-    ];
+    for (let i = 0; i < 100 && (await dnsTimes(names, 1)).length === 0; i++) await Bun.sleep(100);
+    const { url, request, stop } = await openIngress(server, http);
+    try {
+      const rows = await besideApi(server, names, request);
+      return [...rows, await besideIngress(server, url)];
+    } finally {
+      await stop();
+    }
   } finally {
     await server.end();
     await containerd.close();
