@@ -4,6 +4,7 @@
  */
 import { instanceTag } from "#agents/network/instance.ts";
 import { emptyState, type NftState, readTable, renderTable, stateOf } from "#agents/network/nft.ts";
+import { apartFromMark, hasNames, markOf, takeMark } from "#agents/network/nftmark.ts";
 import type { NftTable, TableWriter } from "#agents/network/tables.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
@@ -32,6 +33,8 @@ class NftablesWriter implements TableWriter {
   #known: NftState | undefined;
   /** Hash of what nft printed when all was well, since nothing was written. */
   #wellPrint: number | bigint | undefined;
+  /** The chain that says that the table is there whole. */
+  #mark: string | undefined;
   #tail: Promise<unknown> = Promise.resolve();
 
   constructor(options: NftablesOptions) {
@@ -43,7 +46,8 @@ class NftablesWriter implements TableWriter {
     return this.#inTurn(async () => {
       this.#known ??= await this.#names();
       try {
-        await this.#change(table, this.#known);
+        if (this.#isWhole(table, this.#known)) this.#known = stateOf(table, this.#known);
+        else await this.#change(table, this.#known);
       } catch (error) {
         // Someone else's change, or a layout of an earlier version: all anew, in one step.
         this.#options.log.debug("nft table refused", { error: messageOf(error) });
@@ -57,7 +61,8 @@ class NftablesWriter implements TableWriter {
     return this.#inTurn(async () => {
       const wanted = this.#wanted;
       if (wanted === undefined || this.#known === undefined) return;
-      const text = await this.#list();
+      const { text, mark } = apartFromMark(await this.#list());
+      this.#mark = mark;
       const print = Bun.hash(text);
       if (print === this.#wellPrint) return;
       const found = readTable(text, this.#address);
@@ -67,8 +72,12 @@ class NftablesWriter implements TableWriter {
         if (known.print === "" || known.print === chain.print) chain.rules = known.rules;
       }
       const changed = await this.#change(wanted, found);
-      if (changed > 0) this.#options.log.warn("nft table mended", { lines: changed });
-      else this.#wellPrint = print;
+      if (changed > 0) {
+        this.#options.log.warn("nft table mended", { lines: changed });
+        return;
+      }
+      this.#wellPrint = print;
+      await this.#markWhole(wanted);
     });
   }
 
@@ -79,6 +88,7 @@ class NftablesWriter implements TableWriter {
       await this.#run(`add table ${this.#address}\ndelete table ${this.#address}\n`);
       this.#wanted = undefined;
       this.#known = undefined;
+      this.#mark = undefined;
     });
   }
 
@@ -88,12 +98,28 @@ class NftablesWriter implements TableWriter {
     return turn;
   }
 
+  /** Of an earlier process, which had read it and found it well. Later looks find what changed. */
+  #isWhole(table: NftTable, known: NftState): boolean {
+    if (this.#wanted !== undefined || this.#mark === undefined) return false;
+    return hasNames(known, table) && this.#mark === markOf(table);
+  }
+
+  async #markWhole(table: NftTable): Promise<void> {
+    if (this.#mark !== undefined) return;
+    const mark = markOf(table);
+    await this.#run(`add chain ${this.#address} ${mark}\n`);
+    this.#mark = mark;
+  }
+
   /** Answers how many lines it took. */
   async #change(table: NftTable, from: NftState): Promise<number> {
     const lines = [...renderTable(this.#address, table, from)];
     if (lines.length > 0) {
       this.#wellPrint = undefined;
-      await this.#run(lines.join(""));
+      const unmark =
+        this.#mark === undefined ? "" : `delete chain ${this.#address} ${this.#mark}\n`;
+      await this.#run(lines.join("") + unmark);
+      this.#mark = undefined;
     }
     this.#known = stateOf(table, from);
     return lines.length;
@@ -102,6 +128,7 @@ class NftablesWriter implements TableWriter {
   async #replace(table: NftTable): Promise<void> {
     this.#known = undefined;
     this.#wellPrint = undefined;
+    this.#mark = undefined;
     const away = `add table ${this.#address}\ndelete table ${this.#address}\n`;
     await this.#run([away, ...renderTable(this.#address, table, emptyState())].join(""));
     this.#known = stateOf(table, emptyState());
@@ -125,7 +152,9 @@ class NftablesWriter implements TableWriter {
     const argv = ["nft", "-t", "-n", "-f", "-"];
     const result = await this.#options.run(argv, { stdin, timeoutMs: limits.packetRulesMsMax });
     if (result.exitCode !== 0) throw new Error(`read nft table: ${result.stderr.trim()}`);
-    const { sets, chains } = readTable(result.stdout, this.#address);
+    const found = readTable(result.stdout, this.#address);
+    this.#mark = takeMark(found);
+    const { sets, chains } = found;
     const names = [...sets].map(([name, { map }]) => [name, { map, elements: undefined }] as const);
     return { sets: new Map(names), chains };
   }

@@ -56,6 +56,8 @@ interface Running {
   /** Processor time of that, of agent, API and programs. */
   startCpuMs: number;
   settled(): Promise<void>;
+  /** The look that the agent takes some seconds later, and on and on. */
+  look(): Promise<void>;
   /** Ends as the agent's process does: the kernel keeps what it has. */
   leave(): void;
   end(): Promise<void>;
@@ -103,6 +105,7 @@ async function startAgent(
     startMs,
     startCpuMs: (user + system) / 1_000 + meter.cpuMs,
     settled: () => agent.settled(),
+    look: () => table.verify(),
     leave,
     async end() {
       leave();
@@ -186,6 +189,7 @@ export async function serviceRows(
     const change = await changes(few, node, three);
     await few.end();
     const many = await startAgent(node, { mode, count: MANY, pods: three });
+    if (mode === "nftables") await many.look();
     many.leave();
     const again = await startAgent(node, { mode, count: MANY, pods: three });
     await again.end();

@@ -84,9 +84,6 @@ test("a refused change replaces the whole at once; a second refusal is told", as
 test("what someone else changed is mended: elements, rules, the whole table", async () => {
   const { writer, told, kernel } = setUp();
   await writer.apply(table("drop"));
-  kernel.shows = SHOWN;
-  await writer.verify();
-  expect(told).toHaveLength(1);
   kernel.shows = SHOWN.replace("\t\treject\n", "");
   await writer.verify();
   expect(told[1]).toBe("flush chain ip6 bramble-x c\nadd rule ip6 bramble-x c reject\n");
@@ -96,4 +93,51 @@ test("what someone else changed is mended: elements, rules, the whole table", as
   kernel.shows = undefined;
   await writer.verify();
   expect(told[3]).toStartWith("add table ip6 bramble-x\nadd map");
+});
+
+/** As nft prints the table with an empty chain at its end. */
+const marked = (mark: string): string =>
+  SHOWN.replace(/\n\}$/, `\n\n\tchain ${mark} {\n\t}\n}`).replace("drop", "goto c");
+
+test("a table that was read and found well is marked, and an unmarked one is written anew", async () => {
+  const first = setUp();
+  await first.writer.apply(table("goto c"));
+  first.kernel.shows = SHOWN.replace("drop", "goto c");
+  await first.writer.verify();
+  const [, mark = ""] = /^add chain ip6 bramble-x (whole-\w+)\n$/.exec(first.told[1] ?? "") ?? [];
+  first.kernel.shows = marked(mark);
+  await first.writer.verify();
+  expect(first.told).toHaveLength(2);
+
+  const again = setUp();
+  again.kernel.shows = marked(mark);
+  await again.writer.apply(table("goto c"));
+  expect(again.told).toEqual([]);
+  // The mark goes with the first change.
+  await again.writer.apply(table("drop"));
+  expect(again.told).toEqual([
+    "delete element ip6 bramble-x m { k }\nadd element ip6 bramble-x m { k : drop }\n" +
+      `delete chain ip6 bramble-x ${mark}\n`,
+  ]);
+  const other = setUp();
+  other.kernel.shows = marked(mark);
+  await other.writer.apply(table("drop"));
+  expect(other.told[0]).toStartWith("flush map");
+  expect(other.told[0]).toEndWith(`delete chain ip6 bramble-x ${mark}\n`);
+});
+
+test("a mark does not hide what someone changes under it", async () => {
+  const { writer, told, kernel } = setUp();
+  kernel.shows = SHOWN.replace("drop", "goto c");
+  await writer.apply(table("goto c"));
+  await writer.verify();
+  const [, mark = ""] = /(whole-\w+)/.exec(told.at(-1) ?? "") ?? [];
+  kernel.shows = marked(mark).replace("\t\telements = { k : goto c }\n", "");
+  await writer.verify();
+  expect(told.at(-1)).toBe(
+    `add element ip6 bramble-x m { k : goto c }\ndelete chain ip6 bramble-x ${mark}\n`,
+  );
+  kernel.shows = undefined;
+  await writer.verify();
+  expect(told.at(-1)).not.toContain("delete chain");
 });
