@@ -25,6 +25,8 @@ const backendsOf = (port: ServicePortPlan | undefined): Set<string> =>
 const sameSet = (a: Set<string>, b: Set<string>): boolean =>
   a.size === b.size && [...a].every((item) => b.has(item));
 
+const isUdp = ({ protocol }: ServicePortPlan): boolean => protocol === "udp";
+
 /**
  * Pure. UDP ports whose flows may be stale: those with other backends than before, also with none.
  */
@@ -32,13 +34,15 @@ export function changedUdpPorts(
   before: readonly ServicePortPlan[],
   after: readonly ServicePortPlan[],
 ): ServicePortPlan[] {
+  // Nearly all: a start plans thousands of them at once.
+  if (!before.some(isUdp) && !after.some(isUdp)) return [];
   const old = new Map(before.map((port) => [port.id, port]));
   const changed = after.filter(
-    (port) => port.protocol === "udp" && !sameSet(backendsOf(old.get(port.id)), backendsOf(port)),
+    (port) => isUdp(port) && !sameSet(backendsOf(old.get(port.id)), backendsOf(port)),
   );
   const kept = new Set(after.map(({ id }) => id));
   for (const port of before) {
-    if (port.protocol !== "udp" || kept.has(port.id)) continue;
+    if (!isUdp(port) || kept.has(port.id)) continue;
     changed.push({ ...port, everywhere: [], here: [] });
   }
   return changed;

@@ -99,7 +99,7 @@ test("what someone else changed is mended: elements, rules, the whole table", as
 const marked = (mark: string): string =>
   SHOWN.replace(/\n\}$/, `\n\n\tchain ${mark} {\n\t}\n}`).replace("drop", "goto c");
 
-test("a table that was read and found well is marked, and an unmarked one is written anew", async () => {
+test("a table that was found well is marked, and an unmarked one is written anew", async () => {
   const first = setUp();
   await first.writer.apply(table("goto c"));
   first.kernel.shows = SHOWN.replace("drop", "goto c");
