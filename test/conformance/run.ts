@@ -2,15 +2,15 @@
  * Runs upstream's conformance tests, unmodified, on a fresh two-node cluster in the lab, and writes
  * `results.json` and a table by group.
  *
- *   bun run conformance [--focus RE] [--procs N] [--smoke] [--keep]
+ *   bun run conformance [--focus RE] [--procs N] [--smoke] [--keep] [--datastore etcd]
  *
  * --focus: only tests whose name matches; --smoke: those of smoke.txt; --keep: leaves the cluster
- * up.
+ * up; --datastore etcd: not on SQLite, whose results alone are kept in `results.json`.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { startCluster } from "#test/support/cluster.ts";
+import { type Datastore, startCluster } from "#test/support/cluster.ts";
 import { complaints, leftovers } from "./aftermath.ts";
 import { sampleMemory } from "./memory.ts";
 import { type Outcome, readReport, summarize, writeResults } from "./report.ts";
@@ -26,8 +26,15 @@ const { values } = parseArgs({
     procs: { type: "string", default: "4" },
     smoke: { type: "boolean", default: false },
     keep: { type: "boolean", default: false },
+    datastore: { type: "string", default: "sqlite" },
   },
 });
+
+function datastore(): Datastore {
+  const { datastore: chosen } = values;
+  if (chosen === "sqlite" || chosen === "etcd") return chosen;
+  throw new Error(`--datastore is sqlite or etcd, not ${chosen}`);
+}
 
 function listed(): string[] {
   const file = values.smoke ? "smoke.txt" : "conformance-1.34.txt";
@@ -88,6 +95,7 @@ const cluster = await startCluster({
   nodes: 2,
   dir: out,
   images,
+  datastore: datastore(),
   kubectl: join(BUILD, "bin/kubectl"),
 });
 const started = Date.now();
@@ -112,7 +120,7 @@ try {
   memory?.stop();
   if (!values.keep) await cluster.down();
 }
-const whole = values.focus === undefined && !values.smoke;
+const whole = values.focus === undefined && !values.smoke && datastore() === "sqlite";
 const results = summarize({ names: listed(), outcomes, seconds, trouble });
 if (whole) {
   await writeResults(join(HERE, "results.json"), { ...results, memory: memory?.taken() ?? {} });

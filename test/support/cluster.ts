@@ -10,6 +10,7 @@ import {
   startLab,
   until,
 } from "#test/support/lab.ts";
+import { startLabEtcd } from "#test/support/labetcd.ts";
 
 export interface StartOptions {
   flags?: readonly string[];
@@ -35,16 +36,27 @@ export interface LabCluster {
   down(): Promise<void>;
 }
 
+export type Datastore = "sqlite" | "etcd";
+
+/** Which one the cluster tests run on. */
+function chosenDatastore(): Datastore {
+  const chosen = process.env["BRAMBLE_TEST_DATASTORE"] ?? "sqlite";
+  if (chosen === "sqlite" || chosen === "etcd") return chosen;
+  throw new Error(`BRAMBLE_TEST_DATASTORE is sqlite or etcd, not ${chosen}`);
+}
+
 const KUBECTL = Bun.which("kubectl") ?? "kubectl";
 const SERVER_READY_MS_MAX = 20_000;
 
 /** Starts n1's server; agents join when asked to. Logs and the kubeconfig go to `dir`. */
 export async function startCluster(
-  options: LabOptions & { nodes: number; dir: string; kubectl?: string },
+  options: LabOptions & { nodes: number; dir: string; kubectl?: string; datastore?: Datastore },
 ): Promise<LabCluster> {
-  const { dir } = options;
+  const { dir, datastore = chosenDatastore() } = options;
   mkdirSync(dir, { recursive: true });
   const lab = await startLab(options.nodes, options);
+  const etcd = datastore === "etcd" ? await startLabEtcd(lab, dir) : undefined;
+  const onDatastore = etcd === undefined ? [] : ["--datastore", `etcd=${etcd.url}`];
   const kubeconfig = join(dir, "kubeconfig");
   const processes = new Map<string, Subprocess>();
   const binary = options.kubectl ?? KUBECTL;
@@ -71,7 +83,7 @@ export async function startCluster(
       });
     },
     async startServer({ flags = [], before = [] } = {}) {
-      spawn("n1", ["server", ...flags], before);
+      spawn("n1", ["server", ...onDatastore, ...flags], before);
       const url = `https://${server}:6443/readyz`;
       await until("the server is ready", SERVER_READY_MS_MAX, async () => {
         const answer = await lab.exec("lan", "curl", "-sk", "--max-time", "1", url);
@@ -97,8 +109,9 @@ export async function startCluster(
       });
     },
     async down() {
-      for (const child of processes.values()) child.kill();
-      await Promise.all([...processes.values()].map((child) => child.exited));
+      const all = [...processes.values(), ...(etcd === undefined ? [] : [etcd.process])];
+      for (const child of all) child.kill();
+      await Promise.all(all.map((child) => child.exited));
       await lab.down();
     },
   };

@@ -23,9 +23,9 @@ export interface EtcdCluster {
 
 const READY_MS_MAX = 15_000;
 
-/** Fails with what is missing. */
+/** Debian's, or what BRAMBLE_TEST_ETCD names. Fails with what is missing. */
 export function etcdProgram(): string {
-  const found = Bun.which("etcd");
+  const found = process.env["BRAMBLE_TEST_ETCD"] ?? Bun.which("etcd");
   if (found === null) throw new Error("etcd is missing (apt-get install etcd-server)");
   return found;
 }

@@ -3,10 +3,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
+import { startLabEtcd } from "#test/support/labetcd.ts";
 
-const LAN = "192.168.77.1";
-const ETCD = `http://${LAN}:2379`;
-const PEER = `http://${LAN}:2380`;
 const READY_MS_MAX = 30_000;
 const KUBECTL = Bun.which("kubectl") ?? "kubectl";
 
@@ -26,6 +24,7 @@ class RunningLab implements ServerLab {
   readonly lab: Lab;
   readonly #dir: string;
   readonly #children: Subprocess[] = [];
+  #etcd = "";
   #secret: string | undefined;
   #token: string | undefined;
 
@@ -39,14 +38,9 @@ class RunningLab implements ServerLab {
   }
 
   async startEtcd(): Promise<void> {
-    const data = join(this.#dir, "etcd");
-    this.#spawn("lan", [
-      ...["etcd", "--data-dir", data, "--log-level", "error", "--unsafe-no-fsync"],
-      ...["--listen-client-urls", ETCD, "--advertise-client-urls", ETCD],
-      ...["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER],
-      ...["--initial-cluster", `default=${PEER}`],
-    ]);
-    await this.#answers(`${ETCD}/health`, '"true"');
+    const { url, process } = await startLabEtcd(this.lab, this.#dir);
+    this.#children.push(process);
+    this.#etcd = url;
   }
 
   async #answers(url: string, words: string): Promise<void> {
@@ -58,7 +52,7 @@ class RunningLab implements ServerLab {
 
   async startServer(node: string): Promise<void> {
     const secret = this.#secret === undefined ? [] : ["--server-token", this.#secret];
-    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${ETCD}`, ...secret]);
+    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${this.#etcd}`, ...secret]);
     await this.#answers(`https://${addressOf(node)}:6443/readyz`, "ok");
     const read = (file: string) =>
       until(`${node} has its ${file}`, READY_MS_MAX, async () => {
