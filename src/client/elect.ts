@@ -28,8 +28,12 @@ export interface ElectOptions {
    * what the last leader has done (a third pod where two were asked for).
    */
   caches: Pick<Caches, "renew">;
-  /** Called each time this one becomes the leader; its signal aborts when it is not any more. */
-  lead(signal: AbortSignal): void;
+  /**
+   * Called each time this one becomes the leader; its signal aborts when it is not any more.
+   * `holds` asks the clock whether others still have to wait: a write that begins while it answers
+   * true has the difference of `leaderLeaseMs` and `leaderRenewMsMax` to arrive.
+   */
+  lead(signal: AbortSignal, holds: () => boolean): void;
 }
 
 /** MicroTime as the API writes it. */
@@ -90,9 +94,13 @@ class Election {
   }
 }
 
-async function begin({ caches, lead }: ElectOptions, term: AbortSignal): Promise<void> {
+async function begin(
+  { caches, lead }: ElectOptions,
+  term: AbortSignal,
+  holds: () => boolean,
+): Promise<void> {
   await caches.renew();
-  if (!term.aborted) lead(term);
+  if (!term.aborted) lead(term, holds);
 }
 
 /** Stands for election until the signal aborts; resolves after the Lease was given back. */
@@ -117,7 +125,10 @@ export async function standForElection(options: ElectOptions): Promise<void> {
         if (term === undefined && rested && !signal.aborted) {
           log.info("leading", { lease: name });
           term = new AbortController();
-          void begin(options, term.signal);
+          const { signal: own } = term;
+          const holds = () =>
+            !own.aborted && clock.monotonic() - heldAtMs < limits.leaderRenewMsMax;
+          void begin(options, own, holds);
         }
       } else {
         heldAtMs = Number.NEGATIVE_INFINITY;

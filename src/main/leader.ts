@@ -3,8 +3,10 @@
  * data directory is locked), which leads without a Lease and so writes nothing for it; servers that
  * share a datastore elect one, and the others stand by.
  */
+import type { Client } from "#client/client.ts";
 import { standForElection } from "#client/elect.ts";
 import { createRecorder } from "#client/events.ts";
+import { fenced } from "#client/fence.ts";
 import { startControllers } from "#controllers/all.ts";
 import { Scheduler } from "#scheduler/controller.ts";
 import type { ControlPlane } from "./control.ts";
@@ -15,9 +17,14 @@ import type { ServerSettings } from "./settings.ts";
 const LEASE = { namespace: "kube-system", name: "bramble-controllers" };
 
 /** Until the signal aborts. */
-function startLoops(control: ControlPlane, settings: ServerSettings, signal: AbortSignal): void {
+function startLoops(
+  control: ControlPlane,
+  settings: ServerSettings,
+  signal: AbortSignal,
+  client: Client = control.client,
+): void {
   const { clock, random, log } = control.around;
-  const { client, caches } = control;
+  const { caches } = control;
   const shared = { client, caches, clock, random, signal };
   startControllers({
     ...shared,
@@ -53,7 +60,7 @@ export function leadWhenElected(
     log: log.part("election"),
     identity: `${nodeName}_${random.uuid()}`,
     signal,
-    lead: (term) => startLoops(control, settings, term),
+    lead: (term, holds) => startLoops(control, settings, term, fenced(control.client, holds)),
   });
   ends.keep(standing, (over) => over);
 }

@@ -1,7 +1,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
+import { StatusError } from "#client/client.ts";
 import { standForElection } from "#client/elect.ts";
+import { fenced } from "#client/fence.ts";
 import { createClient } from "#client/http.ts";
 import { leases } from "#resources/kinds/lease.ts";
 import { type FakeClock, fakeClock } from "#test/support/clock.ts";
@@ -27,16 +29,21 @@ function candidate(identity: string, caches = fresh) {
   const terms: AbortSignal[] = [];
   let fetch = api.fetch;
   const own = createClient((request) => fetch(request));
+  let writer = own;
+  let stoodMs = 0;
   const over = standForElection({
     client: own,
     caches,
-    clock,
+    clock: { ...clock, monotonic: () => clock.monotonic() + stoodMs },
     random: { next: () => 0.5, uuid: () => "", bytes: (n) => new Uint8Array(n) },
     log: silentLog,
     ...REF,
     identity,
     signal: stop.signal,
-    lead: (term) => terms.push(term),
+    lead(term, holds) {
+      terms.push(term);
+      writer = fenced(own, holds);
+    },
   });
   const leads = () => terms.at(-1)?.aborted === false;
   const cut = () => {
@@ -45,10 +52,20 @@ function candidate(identity: string, caches = fresh) {
   const mend = () => {
     fetch = api.fetch;
   };
+  /** Its process stands still for so long: no timer of its own ran when it goes on. */
+  const stand = (ms: number) => {
+    stoodMs += ms;
+  };
+  const write = () =>
+    writer.create(leases, { metadata: { namespace: "default", generateName: "written-" } }).then(
+      () => "written",
+      (error: unknown) => (error instanceof StatusError ? error.code : error),
+    );
   const hang = () => {
     fetch = () => new Promise(() => {});
   };
-  return { stop: () => stop.abort(), over, leads, cut, mend, hang, begun: () => terms.length };
+  const begun = () => terms.length;
+  return { stop: () => stop.abort(), over, leads, cut, mend, hang, stand, write, begun };
 }
 
 const lease = async () => (await api.client.get(leases, REF))?.spec;
@@ -105,6 +122,17 @@ describe("of several", () => {
     await clock.advance(2500);
     expect(b.leads()).toBe(true);
     expect(await lease()).toMatchObject({ holderIdentity: "b" });
+  });
+
+  test("a leader that stood still writes nothing before it knows whether it leads", async () => {
+    const a = candidate("a");
+    await clock.advance(100);
+    expect(await a.write()).toBe("written");
+    a.stand(limits.leaderRenewMsMax);
+    // No timer has run: it still believes that it leads.
+    expect([a.leads(), await a.write()]).toEqual([true, 503]);
+    await clock.advance(limits.leaderRetryMs + 100);
+    expect([a.leads(), await a.write()]).toEqual([true, "written"]);
   });
 
   test("clocks that differ do not matter", async () => {

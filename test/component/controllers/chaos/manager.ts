@@ -9,6 +9,7 @@ import { createCaches } from "#client/cache.ts";
 import type { Caches } from "#client/cache.types.ts";
 import { standForElection } from "#client/elect.ts";
 import { createRecorder } from "#client/events.ts";
+import { fenced } from "#client/fence.ts";
 import { createClient } from "#client/http.ts";
 import { startControllers } from "#controllers/all.ts";
 import { Scheduler } from "#scheduler/controller.ts";
@@ -40,13 +41,14 @@ export class Manager {
     const caches = createCaches({ client, clock, log: silentLog });
     this.#caches = caches;
     const identity = `${this.#identity}-${++this.#life}`;
-    const lead = (term: AbortSignal): void => {
+    const lead = (term: AbortSignal, holds: () => boolean): void => {
       this.terms++;
       this.leads = true;
       term.addEventListener("abort", () => {
         this.leads = false;
       });
-      const shared = { client, caches, clock, random, log: silentLog, signal: term };
+      const own = fenced(client, holds);
+      const shared = { client: own, caches, clock, random, log: silentLog, signal: term };
       startControllers({
         ...shared,
         caCertificate: "ca",
