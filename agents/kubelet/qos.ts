@@ -69,6 +69,12 @@ export function hugePageLimitsOf(
   );
 }
 
+/**
+ * All pods together against the machine's other programs (upstream: node allocatable's cpu). As the
+ * kernel has it without, 100 busy pods weigh as much as one program.
+ */
+export const nodeShares = (cpu: string | undefined): number => sharesOf(milliValue(cpu ?? "1"));
+
 /** Never negative: lowering it needs a capability that containers' hosts may lack. */
 export function oomScoreAdj(spec: PodSpec, container: Container, memoryCapacity: number): number {
   const quality = qosClass(spec);

@@ -21,7 +21,7 @@ import { type Pressure, refusedUnder } from "#agents/kubelet/eviction.ts";
 import type { NodeKeeper } from "#agents/kubelet/node.ts";
 import type { KubeletOptions } from "#agents/kubelet/options.ts";
 import type { Plugins } from "#agents/kubelet/plugins.ts";
-import { classShares } from "#agents/kubelet/qos.ts";
+import { classShares, nodeShares } from "#agents/kubelet/qos.ts";
 import type { ControlGroups } from "#agents/runtime/stats.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -46,6 +46,8 @@ export class Room {
   #devices: Devices = new Map();
   /** Shares that the class was given last. */
   #burstable: number | undefined;
+  /** Those that all pods were given last. */
+  #all: number | undefined;
 
   constructor(parts: RoomOptions) {
     this.#parts = parts;
@@ -121,9 +123,14 @@ export class Room {
 
   /** A pod came, went or grew: classes weigh otherwise, and who waited for room may have it now. */
   changed(): void {
-    const { groups, log, options, workers } = this.#parts;
+    const { groups, log, node, options, workers } = this.#parts;
+    const all = nodeShares(node.allocatable()["cpu"]);
     const { burstable, besteffort } = classShares(this.#users());
     try {
+      if (all !== this.#all) {
+        groups.make(options.cgroupRoot, { cpuShares: all });
+        this.#all = all;
+      }
       if (burstable !== this.#burstable) {
         groups.make(`${options.cgroupRoot}/burstable`, { cpuShares: burstable });
         groups.make(`${options.cgroupRoot}/besteffort`, { cpuShares: besteffort });

@@ -1,10 +1,13 @@
 /** Volumes, environment and isolation as a container sees them. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpuWeight } from "#agents/runtime/cgrouplimits.ts";
 import { configMaps } from "#resources/kinds/configmap.ts";
 import { events } from "#resources/kinds/event.ts";
+import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import { secrets } from "#resources/kinds/secret.ts";
+import { milliValue } from "#resources/quantity.ts";
 import {
   eventually,
   type HostKubelet,
@@ -187,6 +190,11 @@ test.concurrent("limits are the kernel's", async () => {
   expect(memory(`${group}/${id}`)).toBe("67108864");
   expect(read(`cpu${group}/cpu.cfs_quota_us`, `${group}/cpu.max`)).toMatch(/^25000/);
   expect(read(`cpu${group}/cpu.shares`, `${group}/cpu.weight`)).toMatch(/^(102|4)$/);
+  // All pods together weigh what the node has for them.
+  const all = Number(read(`cpu${k.host.cgroup}/cpu.shares`, `${k.host.cgroup}/cpu.weight`));
+  const [node] = (await k.client.list(nodes)).items;
+  const shares = Math.floor(1.024 * milliValue(node?.status?.allocatable?.["cpu"] ?? ""));
+  expect([shares, cpuWeight(shares)]).toContain(all);
 });
 
 test.concurrent("limits of a running container change without a restart", async () => {

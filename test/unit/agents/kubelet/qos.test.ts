@@ -3,6 +3,7 @@ import {
   cgroupParent,
   classShares,
   limitsOf,
+  nodeShares,
   oomScoreAdj,
   podLimitsOf,
 } from "#agents/kubelet/qos.ts";
@@ -70,6 +71,12 @@ describe("limits of a whole pod", () => {
   test("may be the pod's own", () => {
     const pod = podOf({ resources: { limits: { memory: "1Gi" }, requests: { cpu: "250m" } } });
     expect(podLimitsOf(pod)).toEqual({ cpuShares: 256, memoryLimitBytes: 2 ** 30 });
+  });
+
+  test("give all pods together what the node has for them", () => {
+    expect(nodeShares("3900m")).toBe(3993);
+    expect(nodeShares("64")).toBe(65_536);
+    expect(nodeShares(undefined)).toBe(1024);
   });
 
   test("give the classes their shares of the CPU", () => {
