@@ -6,6 +6,8 @@
 #   --arch A        architecture of the machines   (default: this one's)
 #   --out FILE      default: dist/bramble-VERSION-ARCH.tar.gz
 #   --image FILE    an image archive (docker save, nerdctl save) to load on each; may be repeated
+#   --etcd          with Debian's etcd, for `install.sh --server --etcd`; another one: put its etcd and
+#                   etcdctl into the folder etcd of the unpacked bundle
 #   --no-packages   leave out Debian's packages, where the machines have containerd and runc
 #
 # In it: the binary, nerdctl, the CNI plugins, containerd and runc with the libraries they need (as
@@ -15,13 +17,14 @@ set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 die() { printf 'bundle.sh: %s\n' "$*" >&2; exit 1; }
 case $(uname -m) in x86_64) own=amd64 ;; aarch64) own=arm64 ;; *) die "no bramble for $(uname -m)" ;; esac
-arch=$own out='' packages=1 images=()
+arch=$own out='' packages=1 images=() etcd=''
 # What a Debian of the smallest kind may lack; what a machine has already is not touched.
 wanted=(containerd runc iptables libip4tc2 libip6tc2 libxtables12 libnfnetlink0 libnetfilter-conntrack3 libmnl0
   libnftnl11 conntrack libseccomp2 kmod libkmod2 netbase)
 while [ $# -gt 0 ]; do
   case $1 in
     --no-packages) packages=''; shift; continue ;;
+    --etcd) etcd=1; shift; continue ;;
     -h | --help) sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
     --arch | --out | --image) [ $# -ge 2 ] || die "$1 needs a value" ;;
     *) die "unknown option $1 (see --help)" ;;
@@ -46,7 +49,7 @@ if [ ! -x "$binary" ] || [ -n "$(find src agents tools package.json bun.lock -ne
   bun run --silent "$script" >/dev/null
 fi
 cp "$binary" "$to/bramble"
-cp install/install.sh install/uninstall.sh install/bramble.service install/bramble.init "$to/"
+cp install/{install.sh,uninstall.sh,etcd-setup.sh,etcd.sh,bramble.service,bramble.init} install/bramble-etcd* "$to/"
 
 # apt of its own, so that packages of another architecture leave this machine's alone.
 apt_dir=$work/apt
@@ -74,6 +77,12 @@ else
   fetch "$work" containernetworking-plugins
   dpkg-deb --extract "$work"/containernetworking-plugins_*.deb "$work/plugins"
   cp "$work"/plugins/usr/lib/cni/{bridge,host-local,loopback} "$to/cni/"
+fi
+if [ -n "$etcd" ]; then
+  mkdir -p "$to/etcd" "$work/etcd"
+  fetch "$work/etcd" etcd-server etcd-client
+  for deb in "$work"/etcd/*.deb; do dpkg-deb --extract "$deb" "$work/etcd"; done
+  cp "$work"/etcd/usr/bin/{etcd,etcdctl} "$to/etcd/"
 fi
 [ -z "$packages" ] || fetch "$to/debs" "${wanted[@]}"
 for image in "${images[@]}"; do cp "$image" "$to/images/"; done

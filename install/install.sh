@@ -8,6 +8,9 @@
 #   --token T         agent: the token to join with; server: one that devices may join with
 #   --url URL         agent: its server, as https://ADDRESS:6443   (default: found by mDNS)
 #   --set KEY=VALUE   a setting, as `bramble server --help` names it without dashes; may be repeated
+#   --etcd            server: the first of several, on an etcd of three members; more on each board by
+#   --etcd-join FILE  server: the etcd of the server that FILE, its /etc/bramble/etcd/join, is from
+#   --etcd-replace N  with it: in the place of the member N, which is dead
 #   --no-start        install, but start nothing
 #   --dry-run         say each thing that would be done, and do none of it
 #
@@ -32,19 +35,22 @@ act() {
   "$@"
 }
 
-role='' token='' url='' start=1 dry='' settings=()
+role='' token='' url='' start=1 dry='' settings=() etcd='' etcd_join='' etcd_replace=''
 while [ $# -gt 0 ]; do
   case $1 in
     --server | --agent) [ -z "$role" ] || die "--server or --agent, not both"; role=${1#--}; shift; continue ;;
     --no-start) start=''; shift; continue ;;
+    --etcd) etcd=1; shift; continue ;;
     --dry-run) dry=1; shift; continue ;;
     -h | --help) sed -n '2,/^set -/{/^#/s/^# \{0,1\}//p}' "$0"; exit 0 ;;
-    --token | --url | --set) [ $# -ge 2 ] || die "$1 needs a value" ;;
+    --token | --url | --set | --etcd-join | --etcd-replace) [ $# -ge 2 ] || die "$1 needs a value" ;;
     *) die "unknown option $1 (see --help)" ;;
   esac
   case $1 in
     --token) token=$2 ;;
     --url) url=$2 ;;
+    --etcd-join) etcd=1 etcd_join=$2 ;;
+    --etcd-replace) etcd_replace=$2 ;;
     --set) case $2 in ?*=*) settings+=("$2") ;; *) die "--set $2: must be KEY=VALUE" ;; esac ;;
   esac
   shift 2
@@ -56,6 +62,9 @@ systemd() { [ -d /run/systemd/system ]; }
 before=$(sed -n 's/^role //p' $etc/installed 2>/dev/null || true)
 [ -z "$before" ] || [ "$before" = "$role" ] || die "this machine is a bramble $before; uninstall.sh first"
 [ "$role" = agent ] || [ -z "$url" ] || die "--url is for an agent"
+[ "$role" = server ] || [ -z "$etcd" ] || die "--etcd is for a server"
+[ -n "$etcd_join" ] || [ -z "$etcd_replace" ] || die "--etcd-replace goes with --etcd-join"
+[ ! -e $etc/etcd/etcd.env ] || etcd=1
 [ -n "$dry" ] || [ "$(id -u)" = 0 ] || die "needs root (sudo), or --dry-run"
 case $(uname -m) in
   x86_64) arch=amd64 ;;
@@ -99,6 +108,7 @@ missing_packages() {
     mount:mount nsenter:util-linux; do
     command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || printf '%s ' "${pair##*:}"
   done
+  [ -z "$etcd" ] || command -v openssl >/dev/null || printf 'openssl '
   [ -x /usr/lib/cni/bridge ] || [ -x "$here/cni/bridge" ] || [ -x $lib/cni/bridge ] || printf containernetworking-plugins
 }
 install_debs() { # those of the bundle that are not there
@@ -227,7 +237,8 @@ write_service() { # answers whether anything changed
   local file changed=1
   file=$(mktemp)
   if systemd; then
-    sed "s/ROLE/$role/" "$here/bramble.service" >"$file"
+    # Without the other members a server ends and is started again, however long that takes.
+    sed "s/ROLE/$role/${etcd:+; s/^StartLimitIntervalSec=.*/StartLimitIntervalSec=0/}" "$here/bramble.service" >"$file"
     if put "$file" $unit 644; then changed=0; act "read units again" systemctl daemon-reload; fi
     if ! systemctl is-enabled --quiet bramble.service 2>/dev/null; then
       act "start bramble with the machine" systemctl enable --quiet bramble.service
@@ -294,6 +305,8 @@ load_images() {
   done
 }
 
+# shellcheck source-path=SCRIPTDIR source=etcd-setup.sh
+. "$here/etcd-setup.sh"
 if systemd; then hint="journalctl -u bramble"; else hint="/var/log/bramble.log"; fi
 [ ! -e "$here/SHA256SUMS" ] || (cd "$here" && sha256sum --check --quiet SHA256SUMS) || die "this bundle is damaged"
 new=''
@@ -308,6 +321,7 @@ install_nerdctl
 install_cni
 [ -z "$token" ] || settings+=("token=$token")
 [ -z "$url" ] || settings+=("server=$url")
+[ -z "$etcd" ] || setup_etcd
 load_modules
 changed=1
 ! write_settings || changed=0
@@ -326,6 +340,16 @@ if [ -n "$start" ]; then
   load_images
 fi
 [ -z "$dry" ] || exit 0
+if [ -n "$etcd" ] && [ -n "$start" ]; then
+  write_join
+  $lib/etcd.sh status || true
+  cat <<TEXT
+
+Another server, with its member of the etcd, on another board (the file lets in: keep it secret):
+  install.sh --server --etcd-join FILE        # FILE: $etcd_dir/join of this one
+Then once more \`install.sh\` on the boards that were there before: they learn of the new one.
+TEXT
+fi
 if [ "$role" = server ] && [ -n "$start" ]; then
   cat <<TEXT
 

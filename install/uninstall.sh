@@ -52,6 +52,7 @@ remove_cluster() {
   # Its content went with its images; empty, the name can go.
   [ -n "$keep" ] || ctr --address "$socket" namespaces remove "$namespace" >/dev/null 2>&1 || true
 }
+leave_etcd() { [ ! -x $lib/etcd.sh ] || $lib/etcd.sh leave || true; }
 stop_own_containerd() { # that of the init script
   local pid
   pid=$(cat $run/containerd.pid 2>/dev/null) || { rm -rf $run; return 0; }
@@ -80,6 +81,9 @@ act "stop bramble" stop_service
 if [ -e "$data/instance.json" ] || [ -d "$data" ]; then
   act "remove its containers, rules, routes and mounts${keep:+, and keep $data}" remove_cluster
 fi
+if [ -e $etc/etcd/etcd.env ] && [ -z "$keep" ]; then
+  act "take this machine's member out of the etcd" leave_etcd
+fi
 systemd || act "stop containerd if it was started for bramble" stop_own_containerd
 while read -r key value; do
   [ -n "$key" ] || continue
@@ -94,6 +98,10 @@ for module in $(noted module | tac); do
 done
 for unit in $(noted started); do act "stop $unit" systemctl stop "$unit"; done
 for unit in $(noted enabled); do act "do not start $unit with the machine" systemctl disable --quiet "$unit"; done
+if [ -d /var/lib/bramble-etcd ] && [ -z "$keep" ]; then
+  act "remove /var/lib/bramble-etcd with its snapshots" rm -rf /var/lib/bramble-etcd \
+    /var/lib/systemd/timers/stamp-bramble-etcd-snapshot.timer
+fi
 while read -r file; do
   [ -z "$file" ] || act "$([ -e "$etc/before$file" ] && echo "put back" || echo remove) $file" restore_file "$file"
 done < <(noted file | tac)

@@ -14,12 +14,12 @@ export interface Bundle {
   close(): void;
 }
 
-export async function makeBundle(): Promise<Bundle> {
+export async function makeBundle(...flags: string[]): Promise<Bundle> {
   const dir = mkdtempSync(join(tmpdir(), "bramble-bundle-"));
   const archive = join(dir, "bundle.tar.gz");
   const image = join(dir, "web.tar");
   await mustRun([join(ROOT, "install/web-image.sh"), image]);
-  const argv = [join(ROOT, "install/bundle.sh"), "--out", archive, "--image", image];
+  const argv = [join(ROOT, "install/bundle.sh"), "--out", archive, "--image", image, ...flags];
   await mustRun(argv, { timeoutMs: BUNDLE_MS_MAX });
   const manifest = await Bun.file(join(ROOT, "install/demo.yaml")).text();
   return {
