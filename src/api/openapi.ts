@@ -2,6 +2,7 @@
 import { refuse } from "#api/errors.ts";
 import type { Registry } from "#api/registry.ts";
 import type { Kind } from "#resources/kind.ts";
+import type { OtherDocument } from "#resources/openapi/merge.ts";
 import {
   OPENAPI_V2_PROTOBUF,
   type OpenApiDocument,
@@ -36,10 +37,15 @@ function send(
 const takesJson = (accept: string | null): boolean =>
   accept === null || /\*\/\*|application\/(\*|json)/.test(accept);
 
-type Others = ReadonlyMap<string, string>;
+/** What other servers have to say. */
+export interface OtherDocuments {
+  /** Path in the index -> where the document is. */
+  readonly v3: ReadonlyMap<string, string>;
+  readonly v2: readonly OtherDocument[];
+}
 
 /** The index, with the documents of other servers where those say they are. */
-function indexWith(kinds: readonly Kind[], others: Others): OpenApiDocument {
+function indexWith(kinds: readonly Kind[], others: OtherDocuments["v3"]): OpenApiDocument {
   const own = openApiV3Index(kinds);
   if (others.size === 0) return own;
   const { paths } = JSON.parse(Buffer.from(own.bytes).toString()) as { paths: object };
@@ -49,11 +55,11 @@ function indexWith(kinds: readonly Kind[], others: Others): OpenApiDocument {
   return { bytes, hash };
 }
 
-/** Undefined for a path that is no document. `others`: documents that other servers have. */
+/** Undefined for a path that is no document. */
 export function openApiAnswer(
   registry: Registry,
   request: Request,
-  others: Others,
+  others: OtherDocuments,
 ): Response | undefined {
   const accept = request.headers.get("accept");
   const { pathname, searchParams } = new URL(request.url);
@@ -61,12 +67,12 @@ export function openApiAnswer(
   if (pathname === "/openapi/v2" && !takesJson(accept) && accept?.includes(OPENAPI_V2_PROTOBUF)) {
     // The `@` that it is asked for with is allowed in no type: client-go takes it for an error.
     const type = OPENAPI_V2_PROTOBUF.replace("@", ".");
-    return send(request, openApiV2Protobuf(kinds), false, type);
+    return send(request, openApiV2Protobuf(kinds, others.v2), false, type);
   }
   if (!takesJson(accept)) throw refuse.notAcceptable(["application/json"]);
-  if (pathname === "/openapi/v2") return send(request, openApiV2(kinds), false);
+  if (pathname === "/openapi/v2") return send(request, openApiV2(kinds, others.v2), false);
   if (pathname === V3 || pathname === `${V3}/`) {
-    return send(request, indexWith(kinds, others), false);
+    return send(request, indexWith(kinds, others.v3), false);
   }
   const document = openApiV3(kinds, pathname.slice(V3.length + 1));
   if (document === undefined) return undefined;

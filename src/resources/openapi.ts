@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { limits } from "#base/limits.ts";
 import type { Kind } from "#resources/kind.ts";
 import { gnosticOf } from "#resources/openapi/gnostic.ts";
+import { mergeV2, type OtherDocument } from "#resources/openapi/merge.ts";
 import type { Operation } from "#resources/openapi/operation.ts";
 import { byDocument, operationsOf } from "#resources/openapi/operations.ts";
 import { pathsOf } from "#resources/openapi/render.ts";
@@ -95,16 +96,41 @@ function documentV2(kinds: readonly Kind[]): Doc {
   };
 }
 
-/** `/openapi/v2`: everything in one. */
-export const openApiV2 = (kinds: readonly Kind[]): OpenApiDocument =>
-  remembered(`v2#${hashOf(kinds)}`, () => documentV2(kinds));
+const hashes = new WeakMap<OtherDocument, string>();
+
+/** Of what is served here and by others. */
+function hashWith(kinds: readonly Kind[], others: readonly OtherDocument[]): string {
+  if (others.length === 0) return hashOf(kinds);
+  const hash = createHash("sha512").update(hashOf(kinds));
+  for (const other of others) {
+    const known =
+      hashes.get(other) ?? createHash("sha512").update(JSON.stringify(other)).digest("hex");
+    hashes.set(other, known);
+    hash.update(known);
+  }
+  return hash.digest("hex").slice(0, 64).toUpperCase();
+}
+
+/** `/openapi/v2`: everything in one, with what others serve. */
+export const openApiV2 = (
+  kinds: readonly Kind[],
+  others: readonly OtherDocument[] = [],
+): OpenApiDocument =>
+  remembered(`v2#${hashWith(kinds, others)}`, () => mergeV2(documentV2(kinds), others));
 
 /** The content type of `openApiV2Protobuf`; Go's clients take no other. */
 export const OPENAPI_V2_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 /** `/openapi/v2` for clients whose Accept names only that type. */
-export const openApiV2Protobuf = (kinds: readonly Kind[]): OpenApiDocument =>
-  remembered(`v2pb#${hashOf(kinds)}`, () => documentV2(kinds), gnosticOf);
+export const openApiV2Protobuf = (
+  kinds: readonly Kind[],
+  others: readonly OtherDocument[] = [],
+): OpenApiDocument =>
+  remembered(
+    `v2pb#${hashWith(kinds, others)}`,
+    () => mergeV2(documentV2(kinds), others),
+    gnosticOf,
+  );
 
 /** `/openapi/v3`: the documents that there are, each with the hash of its content in its URL. */
 export function openApiV3Index(kinds: readonly Kind[]): OpenApiDocument {

@@ -18,6 +18,7 @@ import type { Core } from "#api/core.ts";
 import type { Foreign } from "#api/discovery.ts";
 import { ApiError, refuse } from "#api/errors.ts";
 import { follow } from "#api/follow.ts";
+import type { OtherDocuments } from "#api/openapi.ts";
 import type { OutboundAnswer } from "#api/outbound.ts";
 import { messageOf } from "#base/errors.ts";
 import type { APIService } from "#resources/types.gen.ts";
@@ -33,8 +34,8 @@ export interface Aggregation {
   /** Whether somebody else serves a path: a group-version's own, or its OpenAPI document. */
   claims(path: string): Service | undefined;
   foreign(): readonly Foreign[];
-  /** OpenAPI documents of others: path in the index -> where it is. */
-  documents(): ReadonlyMap<string, string>;
+  /** OpenAPI documents of others. */
+  documents(): OtherDocuments;
   /** @throws ApiError 503 where nobody answers. */
   proxy(incoming: SocketRequest, group: string, version: string): Promise<Response>;
   pass(incoming: SocketRequest, service: Service): Promise<Response>;
@@ -117,13 +118,15 @@ export function createAggregation(core: Core, identity: FrontProxy | undefined):
         version: spec?.version ?? "",
         resources: availability.told(metadata.name)?.resources,
       })),
-    documents: () =>
-      new Map(
+    documents: () => ({
+      v3: new Map(
         all().flatMap((service) => {
           const where = availability.told(service.metadata.name)?.openApi;
           return where === undefined ? [] : [[`apis/${groupVersionOf(service)}`, where]];
         }),
       ),
+      v2: all().flatMap(({ metadata }) => availability.told(metadata.name)?.openApiV2 ?? []),
+    }),
     async proxy(incoming, group, version) {
       const service = find(group, version);
       if (service === undefined) throw refuse.noPath();

@@ -11,6 +11,7 @@ import { updateObject } from "#api/write.ts";
 import { must } from "#base/assert.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
+import { type OtherDocument, partOf } from "#resources/openapi/merge.ts";
 import type {
   APIServiceCondition,
   Service as CoreService,
@@ -27,7 +28,11 @@ export interface Told {
   readonly resources: readonly object[] | undefined;
   /** Where its OpenAPI document is, with the hash. */
   readonly openApi: string | undefined;
+  /** Its part of the old document, from the time when the new one changed last. */
+  readonly openApiV2: OtherDocument | undefined;
 }
+
+const NOTHING = { resources: undefined, openApi: undefined, openApiV2: undefined };
 
 interface OldResource {
   readonly name: string;
@@ -233,28 +238,18 @@ export class Availability {
     const before = this.#told.get(name);
     const nobody = await unreachable(this.#core, service);
     if (nobody !== undefined) {
-      this.#told.set(name, {
-        resources: undefined,
-        openApi: undefined,
-        ...before,
-        available: false,
-      });
+      this.#told.set(name, { ...NOTHING, ...before, available: false });
       await this.#report(service, nobody);
       return false;
     }
     try {
       const resources = await this.#discover(service);
-      const openApi = await this.#openApi(service).catch(() => before?.openApi);
-      this.#told.set(name, { available: true, resources, openApi });
+      const documents = await this.#documents(service, before);
+      this.#told.set(name, { available: true, resources, ...documents });
       await this.#report(service, passed);
       return true;
     } catch (error) {
-      this.#told.set(name, {
-        resources: undefined,
-        openApi: undefined,
-        ...before,
-        available: false,
-      });
+      this.#told.set(name, { ...NOTHING, ...before, available: false });
       const message = `failing or missing response: ${messageOf(error)}`;
       await this.#report(service, missing("FailedDiscoveryCheck", message));
       return false;
@@ -282,6 +277,19 @@ export class Availability {
     const index = await this.#get(service, "/openapi/v3");
     const { paths = {} } = index as { paths?: Record<string, { serverRelativeURL?: string }> };
     return paths[`apis/${groupVersionOf(service)}`]?.serverRelativeURL;
+  }
+
+  /** A server without documents is available all the same. */
+  async #documents(
+    service: Service,
+    before: Told | undefined,
+  ): Promise<Pick<Told, "openApi" | "openApiV2">> {
+    const { group = "", version = "" } = service.spec ?? {};
+    const openApi = await this.#openApi(service).catch(() => before?.openApi);
+    const known = before?.openApiV2;
+    if (known !== undefined && openApi === before?.openApi) return { openApi, openApiV2: known };
+    const found = await this.#get(service, "/openapi/v2").catch(() => undefined);
+    return { openApi, openApiV2: partOf(found, group, version) ?? known };
   }
 
   async #report(service: Service, condition: APIServiceCondition): Promise<void> {

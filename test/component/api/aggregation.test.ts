@@ -12,6 +12,23 @@ import { realRandom } from "#base/random.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
 
+/** What the other server says of its objects in the form that came before. */
+const OLD_DOCUMENT = {
+  swagger: "2.0",
+  info: { title: "ext", version: "1" },
+  paths: {
+    "/apis/ext.io/v1/foos": {
+      get: {
+        operationId: "listFoo",
+        produces: ["application/json"],
+        responses: { 200: { description: "OK", schema: { $ref: "#/definitions/io.ext.Foo" } } },
+      },
+    },
+    "/apis/other.io/v1/bars": { get: { operationId: "listBar", responses: {} } },
+  },
+  definitions: { "io.ext.Foo": { type: "object", properties: { spec: { type: "string" } } } },
+};
+
 let api: TestApi;
 let pki: Pki;
 let server: Server<string>;
@@ -54,6 +71,7 @@ beforeAll(async () => {
         const serverRelativeURL = "/openapi/v3/apis/ext.io/v1?hash=1";
         return Response.json({ paths: { "apis/ext.io/v1": { serverRelativeURL } } });
       }
+      if (url.pathname === "/openapi/v2") return Response.json(OLD_DOCUMENT);
       if (url.pathname === "/openapi/v3/apis/ext.io/v1") {
         return Response.json({ openapi: "3.0.0" });
       }
@@ -219,6 +237,19 @@ describe("a group that another server serves", () => {
     expect(serverRelativeURL).toBe("/openapi/v3/apis/ext.io/v1?hash=1");
     expect(index.body.paths["apis/apps/v1"]).toBeDefined();
     expect((await api.call("GET", serverRelativeURL)).body.openapi).toBe("3.0.0");
+  });
+
+  test("has its part in the old document, too", async () => {
+    const { paths, definitions } = (await api.call("GET", "/openapi/v2")).body;
+    expect(paths["/apis/ext.io/v1/foos"].get.operationId).toBe("listFoo");
+    expect(paths["/apis/other.io/v1/bars"]).toBeUndefined();
+    expect(paths["/api/v1/pods"]).toBeDefined();
+    expect(definitions["io.ext.Foo"].properties.spec.type).toBe("string");
+    const accept = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    const request = new Request("http://test.internal/openapi/v2", { headers: { accept } });
+    const packed = await api.api.fetch(request, { user: BOB });
+    expect(packed.headers.get("content-type")).toContain("protobuf");
+    expect(await packed.text()).toContain("/apis/ext.io/v1/foos");
   });
 
   test("talks over WebSockets with the client", async () => {
