@@ -35,6 +35,8 @@ export interface RequestEnv {
    * answer of `fetch` is ignored.
    */
   upgrade?(protocol: string | undefined): Channel | undefined;
+  /** The same for a protocol of its own on bare bytes; `more` are headers of the answer. */
+  switchTo?(protocol: string, more: Readonly<Record<string, string>>): Channel | undefined;
 }
 
 export type Verb =

@@ -74,7 +74,7 @@ function toBase64(message: Uint8Array): Uint8Array {
 }
 
 /** Undefined where this version has nothing to say. */
-function plainError(message: Uint8Array): Uint8Array | undefined {
+export function plainError(message: Uint8Array): Uint8Array | undefined {
   const text = decoder.decode(message.subarray(1));
   try {
     const status = JSON.parse(text) as { status?: string; message?: string };

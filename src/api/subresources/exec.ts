@@ -11,6 +11,14 @@ import {
   requireWebSocket,
   toClient,
 } from "#api/stream/protocols.ts";
+import {
+  SPDY,
+  serveCommand,
+  spdyProtocolOf,
+  VERSION_HEADER,
+  versionsOf,
+  wantsSpdy,
+} from "#api/stream/spdy/commands.ts";
 import { containerOf, linkOf, openOn, podOf } from "#api/stream/target.ts";
 import type { Subresource } from "#api/subresources/subresource.ts";
 import { flag } from "#api/watch.ts";
@@ -55,6 +63,28 @@ async function serve(core: Core, call: Call, what: "exec" | "attach"): Promise<R
   return joinStream(call, link, path, params);
 }
 
+/** The same for clients from before WebSockets, which upgrade to SPDY. */
+async function joinSpdy(
+  call: Call,
+  link: NodeLink,
+  pathAndQuery: string,
+  params: URLSearchParams,
+): Promise<Response> {
+  const protocol = spdyProtocolOf(call.request);
+  if (protocol === undefined) {
+    const offered = versionsOf(call.request).join(", ");
+    throw refuse.badRequest(`unable to upgrade: none of the versions [${offered}] is served`);
+  }
+  const node = await openOn(link, pathAndQuery);
+  const client = call.env.switchTo?.(SPDY, { [VERSION_HEADER]: protocol.name });
+  if (client === undefined) {
+    node.abort("the client could not be upgraded");
+    throw refuse.badRequest("unable to upgrade the connection");
+  }
+  void serveCommand(client, node, params, protocol);
+  return new Response(null);
+}
+
 /** Joins the client's WebSocket with a stream of the node. `params`: which streams it has. */
 export async function joinStream(
   call: Call,
@@ -62,6 +92,7 @@ export async function joinStream(
   pathAndQuery: string,
   params: URLSearchParams,
 ): Promise<Response> {
+  if (wantsSpdy(call.request)) return joinSpdy(call, link, pathAndQuery, params);
   requireWebSocket(call.request);
   const protocol = chooseProtocol(call.request);
   const node = await openOn(link, pathAndQuery);

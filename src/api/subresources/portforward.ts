@@ -7,6 +7,7 @@ import type { Call, Core } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import type { NodeLink } from "#api/nodes.ts";
 import { join, offeredBy, requireWebSocket } from "#api/stream/protocols.ts";
+import { SPDY, VERSION_HEADER, versionsOf, wantsSpdy } from "#api/stream/spdy/commands.ts";
 import { type SpdyStream, serveSpdy } from "#api/stream/spdy/session.ts";
 import { linkOf, podOf } from "#api/stream/target.ts";
 import type { Subresource } from "#api/subresources/subresource.ts";
@@ -14,6 +15,7 @@ import type { Channel } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
 
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";
+const PORTS = "portforward.k8s.io";
 const CHANNELS = ["v4.channel.k8s.io", "v4.base64.channel.k8s.io", "portforward.k8s.io"];
 const encoder = new TextEncoder();
 const same = (message: Uint8Array): Uint8Array => message;
@@ -67,6 +69,18 @@ function serveTunnel(target: Target, client: Channel): void {
   });
 }
 
+/** Clients from before WebSockets open the same streams on the bare connection. */
+function serveSpdyClient(call: Call, target: Target): Response {
+  const offered = versionsOf(call.request);
+  if (offered.length > 0 && !offered.includes(PORTS)) {
+    throw refuse.badRequest(`unable to upgrade: offered [${offered.join(", ")}], served: ${PORTS}`);
+  }
+  const client = call.env.switchTo?.(SPDY, { [VERSION_HEADER]: PORTS });
+  if (client === undefined) throw refuse.badRequest("unable to upgrade the connection");
+  serveTunnel(target, client);
+  return new Response(null);
+}
+
 async function carryBack(node: Channel, client: Channel, channel: number): Promise<void> {
   try {
     for await (const message of node.messages) {
@@ -114,9 +128,10 @@ async function serve(core: Core, call: Call): Promise<Response> {
   await admitConnect(core, call, "PodPortForwardOptions", ports.length > 0 ? { ports } : {});
   const pod = await podOf(core, call);
   const link = linkOf(core, pod);
-  requireWebSocket(call.request);
   const { namespace = "", name } = pod.metadata;
   const target = { link, path: `/portForward/${namespace}/${name}`, pod: name };
+  if (wantsSpdy(call.request)) return serveSpdyClient(call, target);
+  requireWebSocket(call.request);
   const offered = offeredBy(call.request);
   const tunnel = offered.includes(TUNNEL);
   const protocol = tunnel ? TUNNEL : offered.find((each) => CHANNELS.includes(each));

@@ -8,9 +8,10 @@ import { respondStatus } from "#api/respond.ts";
 import { BodyReader } from "#api/wire/body.ts";
 import { type Head, HeadError, HeadReader } from "#api/wire/head.ts";
 import type { CertificateUser } from "#api/wire/identity.ts";
+import { RawSide, switchText } from "#api/wire/raw.ts";
 import { reply, replyWhole } from "#api/wire/reply.ts";
 import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
-import { acceptText, WebSocketSide } from "#api/wire/websocket.ts";
+import { acceptText, type SocketControl, WebSocketSide } from "#api/wire/websocket.ts";
 import type { Writer } from "#api/wire/writer.ts";
 import type { Channel } from "#base/channel.ts";
 import { limits } from "#base/limits.ts";
@@ -44,6 +45,10 @@ class WireEnv implements RequestEnv {
 
   upgrade(protocol: string | undefined): Channel | undefined {
     return this.#connection.upgrade(this.#request, protocol);
+  }
+
+  switchTo(protocol: string, more: Readonly<Record<string, string>>): Channel | undefined {
+    return this.#connection.switchTo(this.#request, protocol, more);
   }
 }
 
@@ -84,7 +89,7 @@ export class Connection {
   #said: { record: Head["headers"]; headers: Headers; origin: string } | undefined;
   #body: BodyReader | undefined;
   #request: WireRequest | undefined;
-  #socket: WebSocketSide | undefined;
+  #socket: WebSocketSide | RawSide | undefined;
   #paused = false;
   /** Since when a request has been coming in; undefined between requests. */
   #sinceMs: number | undefined;
@@ -247,12 +252,29 @@ export class Connection {
 
   /** Takes the connection over; undefined where the client did not ask for that. */
   upgrade(request: WireRequest, protocol: string | undefined): Channel | undefined {
-    const { writer, pause, resume } = this.#parts;
-    if (request !== this.#request || writer.closed) return undefined;
     const text = acceptText(request.headers, protocol);
-    if (text === undefined) return undefined;
+    return this.#handOver(request, text, (control) => new WebSocketSide(control, protocol));
+  }
+
+  /** The same for another protocol than WebSocket, on bare bytes. */
+  switchTo(
+    request: WireRequest,
+    protocol: string,
+    more: Readonly<Record<string, string>>,
+  ): Channel | undefined {
+    const text = switchText(request.headers, protocol, more);
+    return this.#handOver(request, text, (control) => new RawSide(control));
+  }
+
+  #handOver(
+    request: WireRequest,
+    text: string | undefined,
+    make: (control: SocketControl) => WebSocketSide | RawSide,
+  ): Channel | undefined {
+    const { writer, pause, resume } = this.#parts;
+    if (request !== this.#request || writer.closed || text === undefined) return undefined;
     writer.write(text);
-    this.#socket = new WebSocketSide({ writer, pause, resume }, protocol);
+    this.#socket = make({ writer, pause, resume });
     const rest = this.#input;
     this.#input = EMPTY;
     if (this.#paused) resume();

@@ -3,29 +3,24 @@ package suites
 import (
 	"bytes"
 	"context"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/dynamic/dynamicinformer"
-	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/metadata"
 	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/scale"
 	"k8s.io/client-go/tools/cache"
-	"k8s.io/client-go/tools/remotecommand"
 	"k8s.io/client-go/util/jsonpath"
 )
 
@@ -238,55 +233,4 @@ func TestDiscovery(t *testing.T) {
 	if _, err = paths["apis/apps/v1"].Schema("application/json"); err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Commands in a container, over a WebSocket, as kubectl asks for it; SUITE_POD names a running pod.
-// SPDY alone is refused in words, and who can do both goes on by WebSocket.
-func TestExec(t *testing.T) {
-	pod := os.Getenv("SUITE_POD")
-	if pod == "" {
-		t.Fatal("SUITE_POD is not set")
-	}
-	cfg := config(t)
-	request := typed(t, "application/json").CoreV1().RESTClient().Post().
-		Resource("pods").Namespace("default").Name(pod).SubResource("exec").
-		VersionedParams(&corev1.PodExecOptions{
-			Command: []string{"sh", "-c", "cat; echo done >&2; exit 3"},
-			Stdin:   true, Stdout: true, Stderr: true,
-		}, scheme.ParameterCodec)
-	socket, err := remotecommand.NewWebSocketExecutor(cfg, "GET", request.URL().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	spdy, err := remotecommand.NewSPDYExecutor(cfg, "POST", request.URL())
-	if err != nil {
-		t.Fatal(err)
-	}
-	either, err := remotecommand.NewFallbackExecutor(socket, spdy, httpstream.IsUpgradeFailure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, executor := range map[string]remotecommand.Executor{"websocket": socket, "either": either} {
-		t.Run(name, func(t *testing.T) {
-			var out, errs bytes.Buffer
-			err := executor.StreamWithContext(within(t, 20*time.Second), remotecommand.StreamOptions{
-				Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &errs,
-			})
-			if err == nil || !strings.Contains(err.Error(), "exit code 3") {
-				t.Fatalf("status: %v", err)
-			}
-			if out.String() != "hello" || strings.TrimSpace(errs.String()) != "done" {
-				t.Fatalf("%q and %q", out.String(), errs.String())
-			}
-		})
-	}
-	t.Run("spdy", func(t *testing.T) {
-		var out bytes.Buffer
-		err := spdy.StreamWithContext(within(t, 20*time.Second), remotecommand.StreamOptions{
-			Stdin: strings.NewReader(""), Stdout: &out,
-		})
-		if err == nil || !strings.Contains(err.Error(), "a WebSocket is needed") {
-			t.Fatalf("spdy: %v", err)
-		}
-	})
 }

@@ -210,7 +210,8 @@ func TestEvictionIsRefusedFor429(t *testing.T) {
 	eventually(t, "the account of the namespace", accountOf(client, ns))
 	pod := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "kept", Labels: map[string]string{"app": "kept"}},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "a", Image: "none.test/a"}}},
+		// On no node: there nobody says that it is not running after all.
+		Spec: corev1.PodSpec{SchedulerName: "none", Containers: []corev1.Container{{Name: "a", Image: "none.test/a"}}},
 	}
 	if _, err := client.CoreV1().Pods(ns).Create(ctx, pod, metav1.CreateOptions{}); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,8 @@ import { limits } from "#base/limits.ts";
 export interface SpdyStream {
   readonly headers: Headers;
   readonly channel: Channel;
+  /** Resolves when all that our side wrote went to the connection, and its end. */
+  readonly sent: Promise<void>;
 }
 
 const PROTOCOL_ERROR = 1;
@@ -97,9 +99,9 @@ class Session {
     const [inside, outside] = channelPair();
     this.#streams.set(id, outside);
     await this.#connection.send(encodeSynReply(id, await this.#packer.pack({})));
-    void this.#sendAll(id, outside);
+    const sent = this.#sendAll(id, outside);
     if (fin) outside.end();
-    this.#onStream({ headers, channel: inside });
+    this.#onStream({ headers, channel: inside, sent });
   }
 
   async #data(id: number, fin: boolean, payload: Uint8Array): Promise<void> {
