@@ -58,7 +58,7 @@ async function build(name: string, folder: string, pack: string, again: boolean)
 }
 
 /** One of the load programs of this folder; made anew when its source changed. */
-export function loadProgram(name: "apibench" | "podbench"): Promise<string> {
+export function loadProgram(name: "apibench" | "podbench" | "soak"): Promise<string> {
   const source = statSync(join(import.meta.dir, name, "main.go")).mtimeMs;
   const made = statSync(join(BUILD, name), { throwIfNoEntry: false })?.mtimeMs ?? 0;
   return build(name, name, ".", made < source);
