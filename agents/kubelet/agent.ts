@@ -121,6 +121,7 @@ class NodeKubelet implements Kubelet {
       plugins,
       roomChanged: () => this.#room.changed(),
       gate: new Gate(limits.podStartsMax),
+      cleanups: new Gate(limits.podCleanupsMax),
       podCidr: () => this.node.podCidr(),
       allocatable: () => this.node.allocatable(),
       own: (id, worker, name) => this.#containers.own(id, worker, name),

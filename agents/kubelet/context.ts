@@ -95,6 +95,8 @@ export interface Context extends KubeletDeps {
   plugins: Plugins;
   /** Bounds the starts under way on the node. */
   gate: Gate;
+  /** Of pods that the API has forgotten. */
+  cleanups: Gate;
   podCidr(): string | undefined;
   allocatable(): Readonly<Record<string, string>>;
   /** The container id now belongs to this worker: its exit goes there. */

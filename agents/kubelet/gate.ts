@@ -4,6 +4,7 @@ export class Gate {
   readonly #widthMax: number;
   #busy = 0;
   readonly #waiting: Array<Array<() => void>> = [[], []];
+  readonly #idlers: Array<() => void> = [];
 
   constructor(widthMax: number) {
     this.#widthMax = widthMax;
@@ -19,8 +20,25 @@ export class Gate {
     } finally {
       const next = this.#waiting[0]?.shift() ?? this.#waiting[1]?.shift();
       // The place is handed over, so that nobody slips in between.
-      if (next === undefined) this.#busy--;
+      if (next === undefined) this.#left();
       else next();
     }
+  }
+
+  /** How many wait for room. */
+  get waiting(): number {
+    return this.#waiting.reduce((sum, { length }) => sum + length, 0);
+  }
+
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void> {
+    if (this.#busy === 0) return Promise.resolve();
+    return new Promise((resolve) => this.#idlers.push(resolve));
+  }
+
+  #left(): void {
+    this.#busy--;
+    if (this.#busy > 0) return;
+    for (const resolve of this.#idlers.splice(0)) resolve();
   }
 }

@@ -14,7 +14,9 @@ import { startPause } from "#agents/kubelet/startpause.ts";
 import { stopContainer } from "#agents/kubelet/stop.ts";
 import type { Operation, Step } from "#agents/kubelet/types.ts";
 import type { PortMapping } from "#agents/network/cni.ts";
+import { sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
 import { isNotFound, StatusError } from "#client/client.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import type { Pod } from "#resources/types.gen.ts";
@@ -152,7 +154,7 @@ async function haveImage(
 /**
  * Containers, network and mounts go; the record and the logs stay until the API forgets the pod.
  */
-async function cleanup(worker: PodWork): Promise<void> {
+async function cleanUp(worker: PodWork): Promise<void> {
   const { context, record, uid } = worker;
   const ids = Object.values(record.containers).flatMap(({ current, last }) =>
     [current?.id, last?.id].filter((id) => id !== undefined && id !== ""),
@@ -172,6 +174,20 @@ async function cleanup(worker: PodWork): Promise<void> {
   record.cleaned = true;
   if (!worker.exists || worker.pod.metadata.deletionTimestamp !== undefined) return;
   await context.records.save(record);
+}
+
+/** Nobody waits for what is left of a pod that the API has forgotten: starts of others go first. */
+async function cleanup(worker: PodWork): Promise<void> {
+  const { cleanups, gate, clock } = worker.context;
+  if (worker.exists) return cleanUp(worker);
+  await cleanups.run(1, async () => {
+    if (cleanups.waiting < limits.podCleanupsWaitingMax) {
+      const over = new AbortController();
+      await Promise.race([gate.idle(), sleep(clock, limits.podCleanupYieldMsMax, over.signal)]);
+      over.abort();
+    }
+    await cleanUp(worker);
+  });
 }
 
 async function finish(worker: PodWork): Promise<void> {

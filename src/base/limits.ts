@@ -221,6 +221,13 @@ export const limits = {
   terminationMessageBytesMax: 4096,
   /** Starts of pods under way at once on a node: 2 to 4 gave the most pods a second on 2 cores. */
   podStartsMax: 4,
+  /**
+   * What is left of pods that the API has forgotten is cleared for so many at once, after starts
+   * that are under way, this late at most; at once where as many wait (their addresses are taken).
+   */
+  podCleanupsMax: 3,
+  podCleanupYieldMsMax: 5_000,
+  podCleanupsWaitingMax: 40,
   /** How long a status that the next moment makes untrue may wait (creating; partly started). */
   podStatusPendingMs: 500,
   podStatusPartialMs: 250,

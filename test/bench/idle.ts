@@ -17,7 +17,7 @@ export interface Idle {
 }
 
 const SETTLE_MS = 30_000;
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 180_000;
 const DAY_SECONDS = 86_400;
 
 const DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments";

@@ -272,6 +272,22 @@ describe("a runtime that misbehaves", () => {
   });
 });
 
+test("what is left of a forgotten pod gives way to starts, for a while", async () => {
+  await bench.create("old", { containers: [container("old")] });
+  const start = Promise.withResolvers<void>();
+  bench.runtime.fault = (call, subject) =>
+    call === "run" && subject === "new" ? start.promise : undefined;
+  await bench.create("new", { containers: [container("new")] });
+  await bench.client.delete(pods, { namespace: "default", name: "old" }, { gracePeriodSeconds: 0 });
+  await bench.advance(limits.podCleanupYieldMsMax - 500);
+  expect(bench.network.attached.size).toBe(2);
+  await bench.advance(2_000);
+  expect(bench.network.attached.size).toBe(1);
+  start.resolve();
+  await bench.settle();
+  expect((await bench.get("new"))?.status?.phase).toBe("Running");
+});
+
 describe("a static pod", () => {
   const file = () => `${bench.dataDir}/manifests/web.yaml`;
   const write = (image: string) =>
