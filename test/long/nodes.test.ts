@@ -71,7 +71,18 @@ async function allWell(): Promise<boolean> {
 /** The device forgets all, and the cluster the device; then it joins anew. */
 async function join3(): Promise<void> {
   await cluster.stop("n3");
-  await cluster.lab.must("n3", "rm", "-rf", "/var/lib/bramble");
+  await cluster.lab.exec("n3", BRAMBLE, "delete");
+  await cluster.lab.must("n3", "test", "!", "-e", "/var/lib/bramble/node");
+  await cluster.lab.must(
+    "n3",
+    "nerdctl",
+    "-n",
+    "bramble",
+    "load",
+    "-q",
+    "-i",
+    join(dir, "web.tar"),
+  );
   await cluster.lab.exec("n1", BRAMBLE, "node", "remove", "n3");
   const started = performance.now();
   await cluster.startAgent("n3");
