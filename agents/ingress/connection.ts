@@ -1,7 +1,8 @@
 /** One connection of a client: request after request, each with an exchange of its own. */
 import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
-import { type ClientSide, Exchange } from "#agents/ingress/exchange.ts";
+import type { ClientSide } from "#agents/ingress/clientside.ts";
+import { Exchange } from "#agents/ingress/exchange.ts";
 import { HeadError, parseRequest, type RequestHead } from "#agents/ingress/head.ts";
 import { match, pathOf } from "#agents/ingress/match.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
@@ -129,7 +130,7 @@ export class Connection implements ClientSide {
     if ((head.length ?? 0) > (route.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
       throw new HeadError(413, "body too large");
     }
-    exchange.begin();
+    exchange.attempt();
     const waiting = this.#waiting;
     if (waiting === undefined || this.#exchange !== exchange) return;
     const taken = exchange.take(waiting);

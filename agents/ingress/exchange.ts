@@ -4,7 +4,14 @@
  */
 import type { EndpointState } from "#agents/ingress/balancer.ts";
 import type { Body } from "#agents/ingress/body.ts";
-import { answerBody, answerText, bodyOf, requestText } from "#agents/ingress/forward.ts";
+import type { ClientSide } from "#agents/ingress/clientside.ts";
+import {
+  answerBody,
+  answerText,
+  bodyOf,
+  IDEMPOTENT,
+  requestText,
+} from "#agents/ingress/forward.ts";
 import {
   HeadError,
   parseResponse,
@@ -14,38 +21,10 @@ import {
 import type { Backend, Route } from "#agents/ingress/plan.ts";
 import type { Exchanges, Served } from "#agents/ingress/serving.ts";
 import { reach, type Upstream, type UpstreamUser } from "#agents/ingress/upstream.ts";
+import type { Cancel } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
-/** What an exchange needs of its client's connection. */
-export interface ClientSide {
-  readonly address: string;
-  readonly isSecure: boolean;
-  readonly port: number;
-  /** False: `drained` will be called. */
-  write(bytes: Uint8Array): boolean;
-  writeHead(text: string): boolean;
-  pause(): void;
-  resume(): void;
-  /** No answer may follow on this connection. */
-  readonly isLast: boolean;
-  /** The exchange is over and all is written. */
-  finished(canGoOn: boolean): void;
-  /** An answer of our own ends it. */
-  refuse(status: number, reason: string): void;
-  /** In the middle of an answer nothing can be said any more. */
-  cut(): void;
-}
-
 const END = Buffer.from("\r\n\r\n");
-/** These may be sent twice (RFC 9110 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set([
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PUT",
-  "DELETE",
-  "TRACE",
-]);
 /** Heads go out together with a body of up to this. */
 const JOIN_BYTES_MAX = 16 * 1024;
 
@@ -66,6 +45,7 @@ export class Exchange implements UpstreamUser {
   readonly #tried = new Set<EndpointState>();
   #attempts = 0;
   #attemptMs = 0;
+  #cancelConnect: Cancel | undefined;
   #upstream: Upstream | undefined;
   #isSent = false;
   /** What of the request's body may have to be sent again. */
@@ -94,11 +74,8 @@ export class Exchange implements UpstreamUser {
     this.#startedMs = all.clock.monotonic();
   }
 
-  begin(): void {
-    this.#try();
-  }
-
-  #try(): void {
+  /** At first, and again at another endpoint. */
+  attempt(): void {
     const { balancer, clock, metrics } = this.#all;
     const nowMs = clock.monotonic();
     const choice = { nowMs, client: this.#client.address, tried: this.#tried };
@@ -122,9 +99,19 @@ export class Exchange implements UpstreamUser {
     const spareMsMax = isFirst ? oldMsMax : -1;
     this.#upstream = reach(state, this, { nowMs, spareMsMax });
     if (this.#upstream.isOpen) this.#send(this.#upstream);
+    else this.#waitForConnection();
+  }
+
+  #waitForConnection(): void {
+    const { clock } = this.#all;
+    // In two steps: after a stall of the event loop what has come meanwhile is seen in between.
+    this.#cancelConnect = clock.after(limits.ingressConnectMsMax - limits.ingressStallMs, () => {
+      this.#cancelConnect = clock.after(limits.ingressStallMs, () => this.#unreached());
+    });
   }
 
   connected(): void {
+    this.#cancelConnect?.();
     if (this.#upstream !== undefined) this.#send(this.#upstream);
   }
 
@@ -284,6 +271,7 @@ export class Exchange implements UpstreamUser {
   }
 
   #letGo(): void {
+    this.#cancelConnect?.();
     if (this.#upstream !== undefined) this.#upstream.state.pending--;
     this.#upstream = undefined;
   }
@@ -297,25 +285,43 @@ export class Exchange implements UpstreamUser {
       this.#client.finished(false);
       return;
     }
-    if (!upstream.isOpen) upstream.state.lameUntilMs = this.#lameUntil();
     this.#failed(upstream, 502, "the endpoint broke off");
   }
 
-  #lameUntil(): number {
-    return this.#all.clock.monotonic() + limits.ingressLameMs;
+  /** Its first packet was lost, as an overloaded server loses it: another one is sooner. */
+  #unreached(): void {
+    const upstream = this.#upstream;
+    if (upstream === undefined || upstream.isOpen) return;
+    const waitedMs = this.#all.clock.monotonic() - this.#attemptMs;
+    if (waitedMs < limits.ingressConnectLastMsMax && !this.#hasOther(upstream.state)) {
+      this.#waitForConnection();
+      return;
+    }
+    this.#letGo();
+    upstream.close();
+    this.#failed(upstream, 504, "the endpoint does not answer");
+  }
+
+  #hasOther(state: EndpointState): boolean {
+    if (this.#attempts >= limits.ingressAttemptsMax) return false;
+    const tried = new Set(this.#tried).add(state);
+    const choice = { nowMs: this.#all.clock.monotonic(), client: this.#client.address, tried };
+    return this.#all.balancer.choose(this.#backend, choice) !== undefined;
   }
 
   /** Another endpoint, as long as the client has seen nothing and nothing can happen twice. */
   #failed(upstream: Upstream, status: number, reason: string): void {
-    const isSafe = !upstream.isOpen || (this.#keptAll && IDEMPOTENT.has(this.#head.method));
+    const { state, isOpen } = upstream;
+    if (!isOpen) state.lameUntilMs = this.#all.clock.monotonic() + limits.ingressLameMs;
+    const isSafe = !isOpen || (this.#keptAll && IDEMPOTENT.has(this.#head.method));
     if (this.#hasAnswered) {
       this.#broken(status, reason);
     } else if (isSafe) {
       // One that closed an old connection is well: it only was too early.
-      if (!upstream.wasUsed) this.#tried.add(upstream.state);
+      if (!upstream.wasUsed) this.#tried.add(state);
       this.#held = undefined;
       this.#isSent = false;
-      this.#try();
+      this.attempt();
     } else {
       this.#refuse(status, reason);
     }
@@ -362,15 +368,8 @@ export class Exchange implements UpstreamUser {
 
   /** Looked at every second or so. */
   tick(nowMs: number): void {
-    const upstream = this.#upstream;
-    if (upstream === undefined || this.#hasAnswered) return;
-    const waitedMs = nowMs - this.#attemptMs;
-    if (!upstream.isOpen && waitedMs > limits.ingressConnectMsMax) {
-      upstream.state.lameUntilMs = this.#lameUntil();
-      this.#letGo();
-      upstream.close();
-      this.#failed(upstream, 504, "the endpoint does not answer");
-    } else if (waitedMs > limits.ingressAnswerMsMax) {
+    if (this.#upstream === undefined || this.#hasAnswered) return;
+    if (nowMs - this.#attemptMs > limits.ingressAnswerMsMax) {
       this.#broken(504, "the endpoint does not answer");
     }
   }

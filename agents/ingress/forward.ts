@@ -2,6 +2,16 @@
 import { Body } from "#agents/ingress/body.ts";
 import type { Framing, RequestHead, ResponseHead } from "#agents/ingress/head.ts";
 
+/** These may be sent twice (RFC 9110 9.2.2). */
+export const IDEMPOTENT: ReadonlySet<string> = new Set([
+  "GET",
+  "HEAD",
+  "OPTIONS",
+  "PUT",
+  "DELETE",
+  "TRACE",
+]);
+
 export const bodyOf = ({ chunked, length }: Framing): Body =>
   chunked ? new Body("chunked") : new Body("length", length ?? 0);
 

@@ -11,6 +11,10 @@ export const ingressLimits = {
   ingressHeadMsMax: 15_000,
   ingressIdleMsMax: 75_000,
   ingressConnectMsMax: 500,
+  /** Where no other endpoint is left to try, time for some first packets more. */
+  ingressConnectLastMsMax: 5_000,
+  /** A stall of the event loop is no silence of the endpoint: packets are looked at first. */
+  ingressStallMs: 50,
   ingressAnswerMsMax: 5 * 60_000,
   /** One request: endpoints tried, and its body kept for the next one to try. */
   ingressAttemptsMax: 3,

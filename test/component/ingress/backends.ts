@@ -34,6 +34,43 @@ export const serve = (
   }));
 };
 
+/**
+ * Its queue of connections is full, so that the kernel drops first packets; once it is told to
+ * begin it answers each with `late`.
+ */
+const FULL = `
+use strict; use Socket;
+socket(my $l, PF_INET, SOCK_STREAM, 0) or die $!;
+bind($l, sockaddr_in(0, inet_aton($ARGV[0]))) or die $!;
+listen($l, 0) or die $!;
+my $to = getsockname($l);
+socket(my $filler, PF_INET, SOCK_STREAM, 0) or die $!;
+connect($filler, $to) or die $!;
+shutdown($filler, 1);
+$| = 1;
+print +(sockaddr_in($to))[0], "\\n";
+<STDIN>;
+while (accept(my $c, $l)) {
+  sysread $c, my $head, 4096;
+  syswrite $c, "HTTP/1.0 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nlate" if $head;
+  close $c;
+}
+`;
+
+export async function overloaded(): Promise<Server & { begin(): void }> {
+  const argv = ["perl", "-e", FULL, ADDRESS];
+  const child = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const { value } = await child.stdout.getReader().read();
+  return {
+    port: Number(new TextDecoder().decode(value)),
+    begin: () => {
+      child.stdin.write("\n");
+      child.stdin.end();
+    },
+    close: () => void child.kill("SIGKILL"),
+  };
+}
+
 /** Says who it is and what it was asked. */
 export const echo = (service: string): Promise<Server> =>
   serve((request, response) => {

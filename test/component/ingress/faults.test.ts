@@ -4,9 +4,10 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
+import { limits } from "#base/limits.ts";
 import { until } from "#test/component/controllers/plane.ts";
 import { rule, to } from "#test/support/ingress.ts";
-import { curl, echo, type Server, serve, sockets } from "./backends.ts";
+import { curl, echo, overloaded, type Server, serve, sockets } from "./backends.ts";
 import { ADDRESS, certificateFor, type Stage, startStage } from "./stage.ts";
 
 let stage: Stage;
@@ -100,6 +101,24 @@ describe("another endpoint is tried", () => {
   test("none is left", async () => {
     await behind(await nobody(), await nobody());
     expect(await get()).toEqual([502, "no endpoint answers\n"]);
+  });
+});
+
+describe("an endpoint that drops first packets", () => {
+  test("is left for another one soon, each time", async () => {
+    await behind(await overloaded(), await overloaded(), await echo("good"));
+    const began = performance.now();
+    expect((await get())[0]).toBe(200);
+    // Two that do not answer, and the rest of a loaded machine.
+    expect(performance.now() - began).toBeLessThan(3 * limits.ingressConnectMsMax + 500);
+  });
+  test("is waited for where there is no other", async () => {
+    const server = await overloaded();
+    await behind(server);
+    const asked = get();
+    await Bun.sleep(2 * limits.ingressConnectMsMax + limits.ingressSweepMs);
+    server.begin();
+    expect(await asked).toEqual([200, "late"]);
   });
 });
 
