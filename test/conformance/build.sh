@@ -33,7 +33,7 @@ static sh ./programs/sh
 static sample-apiserver k8s.io/sample-apiserver
 [ -x "$build/ginkgo" ] || go build -trimpath -o "$build/ginkgo" github.com/onsi/ginkgo/v2/ginkgo
 [ "$build/e2e.test" -nt suite_test.go ] && [ "$build/e2e.test" -nt go.sum ] ||
-  go test -c -tags selinux,notest -trimpath -ldflags "-s -w" -o "$build/e2e.test" .
+  go test -c -vet=off -tags selinux,notest -trimpath -ldflags "-s -w" -o "$build/e2e.test" .
 (cd etcd && CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$build/bin/etcd" go.etcd.io/etcd/server/v3)
 [ "${1:-}" != --programs-only ] || exit 0
 
