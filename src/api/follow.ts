@@ -1,4 +1,5 @@
 /** All objects of a bucket, at hand and up to date: for what every request asks. */
+import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { Log } from "#base/log.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
@@ -20,26 +21,18 @@ export function follow<T extends ApiObject>(
   const items = new Map<string, Item>();
   let sorted: ReadonlyArray<Stored<T>> | undefined;
   return {
-    async start() {
-      const prefix = `${bucket}/`;
-      const page = await store.list({ prefix });
-      for (const item of page.items) items.set(item.key, item);
-      sorted = undefined;
-      const watch = store.watch({
-        prefix,
-        after: page.revision,
-        onChanges: (changes) => {
+    start: () =>
+      followChanges({
+        ...{ store, log, prefix: `${bucket}/` },
+        onChanges: (changes, isFirst) => {
           for (const { type, item } of changes) {
             if (type === "delete") items.delete(item.key);
             else items.set(item.key, item);
           }
           sorted = undefined;
-          onChange();
+          if (!isFirst) onChange();
         },
-        onClosed: (reason) => log.debug("followed no more", { bucket, reason: reason.message }),
-      });
-      return () => watch.close();
-    },
+      }),
     all() {
       sorted ??= [...items].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => peek<T>(item));
       return sorted;

@@ -3,6 +3,7 @@
  * back with the store's own event of it, so that nothing is given out before the change is durable.
  */
 import type { Attributes, MakePlugin, Plugin } from "#api/admission.ts";
+import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
@@ -184,19 +185,14 @@ class ServiceAddresses implements Plugin {
     if (causes.length > 0) throw refuse.invalid(resource.kind, name, causes);
   }
 
-  async start(): Promise<() => void> {
+  start(): Promise<() => void> {
     const { store, log } = this.#core;
-    const page = await store.list({ prefix: `${BUCKET}/` });
-    for (const item of page.items) this.#adopt(peek<Service>(item), item.key);
-    const watch = store.watch({
-      prefix: `${BUCKET}/`,
-      after: page.revision,
+    return followChanges({
+      ...{ store, log, prefix: `${BUCKET}/` },
       onChanges: (changes) => {
         for (const change of changes) this.#onChange(change);
       },
-      onClosed: (reason) => log.debug("services are watched no more", { reason: reason.message }),
     });
-    return () => watch.close();
   }
 }
 

@@ -100,7 +100,7 @@ export function createAggregation(core: Core, identity: FrontProxy | undefined):
 
   return {
     async start() {
-      const ends = [await services.start(), autoregister(core)];
+      const ends = [await services.start(), await autoregister(core)];
       availability.look();
       return () => {
         availability.end();

@@ -1,4 +1,5 @@
 /** Groups of custom resources have APIServices too, which come and go with their definitions. */
+import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
 import { deleteObject } from "#api/delete.ts";
@@ -51,7 +52,7 @@ async function reconcile(core: Core): Promise<void> {
 }
 
 /** Follows definitions from now on; answers how to end. */
-export function autoregister(core: Core): () => void {
+export async function autoregister(core: Core): Promise<() => void> {
   let cancel: () => void = () => {};
   let running = false;
   let again = false;
@@ -78,16 +79,12 @@ export function autoregister(core: Core): () => void {
     cancel();
     cancel = core.clock.after(0, () => void run());
   };
-  const watch = core.store.watch({
-    prefix: DEFINITIONS,
-    after: core.store.revision(),
-    onChanges: soon,
-    onClosed: ({ message }) => core.log.debug("definitions are followed no more", { message }),
-  });
+  const { store, log } = core;
+  const end = await followChanges({ store, log, prefix: DEFINITIONS, onChanges: soon });
   soon();
   return () => {
     ended = true;
     cancel();
-    watch.close();
+    end();
   };
 }

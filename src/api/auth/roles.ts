@@ -1,6 +1,7 @@
 /** Roles and bindings, kept at hand and up to date: every request asks for them. */
 
 import { BoundedMap } from "#api/auth/cache.ts";
+import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { UserInfo } from "#api/core.ts";
 import { limits } from "#base/limits.ts";
@@ -104,25 +105,18 @@ export function createRoles(store: Store, log: Log): Roles {
     return grants;
   }
 
-  async function follow(bucket: string): Promise<() => void> {
-    const prefix = `${GROUP}/${bucket}/`;
-    const page = await store.list({ prefix });
-    for (const item of page.items) items.set(item.key, item);
-    const watch = store.watch({
-      prefix,
-      after: page.revision,
-      onChanges: (changes) => {
+  const follow = (bucket: string): Promise<() => void> =>
+    followChanges({
+      ...{ store, log, prefix: `${GROUP}/${bucket}/` },
+      onChanges: (changes, isFirst) => {
         for (const { type, item } of changes) {
           if (type === "delete") items.delete(item.key);
           else items.set(item.key, item);
         }
         byUser.clear();
-        for (const listener of listeners) listener();
+        if (!isFirst) for (const listener of listeners) listener();
       },
-      onClosed: (reason) => log.debug("roles are watched no more", { reason: reason.message }),
     });
-    return () => watch.close();
-  }
 
   return {
     async start() {

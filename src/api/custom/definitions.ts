@@ -8,6 +8,7 @@ import type { MakePlugin } from "#api/admission.ts";
 import { checkRules } from "#api/cel/rulecheck.ts";
 import { validateRules } from "#api/cel/rules.ts";
 import type { CelSchema } from "#api/cel/schema.ts";
+import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
 import { timestamp } from "#api/core.ts";
@@ -138,17 +139,10 @@ export class CustomResources {
     this.#core = core;
   }
 
-  async start(): Promise<() => void> {
+  start(): Promise<() => void> {
     const { store, log } = this.#core;
-    const page = await store.list({ prefix: PREFIX });
-    for (const item of page.items) {
-      const definition = peek<CustomResourceDefinition>(item);
-      this.#serve(definition);
-      this.#settleSoon(definition.metadata.name);
-    }
-    const watch = store.watch({
-      prefix: PREFIX,
-      after: page.revision,
+    return followChanges({
+      ...{ store, log, prefix: PREFIX },
       onChanges: (changes) => {
         for (const { type, item } of changes) {
           const definition = peek<CustomResourceDefinition>(item);
@@ -159,10 +153,7 @@ export class CustomResources {
           }
         }
       },
-      onClosed: (reason) =>
-        log.debug("definitions are watched no more", { reason: reason.message }),
     });
-    return () => watch.close();
   }
 
   #forget({ metadata }: Definition): void {
