@@ -26,6 +26,11 @@ const RULES: Readonly<Record<Kind["nameRule"], (value: string) => string[]>> = {
 const causesOf = (field: string, value: string, errors: readonly string[]): Cause[] =>
   errors.map((error) => invalid(field, value, error));
 
+/** Nearly always there is nothing to add: then nothing is made either. */
+function add(causes: Cause[], field: string, value: string, errors: readonly string[]): void {
+  for (const error of errors) causes.push(invalid(field, value, error));
+}
+
 export const checkName = (name: string, rule: Kind["nameRule"], field: string): Cause[] =>
   causesOf(field, name, RULES[rule](name));
 
@@ -33,10 +38,12 @@ export function checkLabels(
   labels: Readonly<Record<string, string>> | undefined,
   field: string,
 ): Cause[] {
-  return Object.entries(labels ?? {}).flatMap(([key, value]) => [
-    ...causesOf(field, key, qualifiedNameErrors(key)),
-    ...causesOf(field, value, labelValueErrors(value)),
-  ]);
+  const causes: Cause[] = [];
+  for (const [key, value] of Object.entries(labels ?? {})) {
+    add(causes, field, key, qualifiedNameErrors(key));
+    add(causes, field, value, labelValueErrors(value));
+  }
+  return causes;
 }
 
 export function checkAnnotations(
@@ -47,7 +54,7 @@ export function checkAnnotations(
   let bytes = 0;
   for (const [key, value] of Object.entries(annotations ?? {})) {
     // Case does not matter in the prefix of an annotation.
-    causes.push(...causesOf(field, key, qualifiedNameErrors(key.toLowerCase())));
+    add(causes, field, key, qualifiedNameErrors(key.toLowerCase()));
     bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
   }
   if (bytes > ANNOTATIONS_BYTES_MAX) causes.push(tooLong(field, ANNOTATIONS_BYTES_MAX));

@@ -72,8 +72,17 @@ export function createAggregation(core: Core, identity: FrontProxy | undefined):
   const remote = createRemote(core, identity);
   const availability = new Availability(core, remote, all);
 
-  const find = (group: string, version: string): Service | undefined =>
-    all().find(({ spec }) => spec?.group === group && spec.version === version);
+  let listed: readonly unknown[] | undefined;
+  let served = new Map<string, Service>();
+  /** Every request asks; what is served changes seldom. */
+  const find = (group: string, version: string): Service | undefined => {
+    const now = services.all();
+    if (now !== listed) {
+      listed = now;
+      served = new Map(all().map((service) => [groupVersionOf(service), service]));
+    }
+    return served.size === 0 ? undefined : served.get(`${group}/${version}`);
+  };
 
   async function pass(incoming: SocketRequest, service: Service): Promise<Response> {
     const { request, user } = incoming;

@@ -88,6 +88,8 @@ const QUALIFIED_ERROR = mustMatch(QUALIFIED_RULE, QUALIFIED, "MyName", "my.name"
 
 /** `name` or `prefix.example.com/name`: keys of labels and annotations, finalizers, resources. */
 export function qualifiedNameErrors(value: string): string[] {
+  // Without a prefix there is one rule, which nearly all of them keep.
+  if (value.length <= LABEL_MAX && QUALIFIED_REGEXP.test(value)) return [];
   const parts = value.split("/");
   if (parts.length > 2) {
     const more = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')";
