@@ -33,6 +33,12 @@ const [url = "", tokenText = "", count = "10"] = process.argv.slice(2);
 const JOINS_AT_ONCE = 16;
 
 const dir = mkdtempSync(join(tmpdir(), "bramble-hollow-"));
+const tidy = (): void => rmSync(dir, { recursive: true, force: true });
+// Its parent ends it so: what follows the last command below is not reached.
+process.on("SIGTERM", () => {
+  tidy();
+  process.exit();
+});
 const token = parseToken(tokenText);
 const tally = new Tally();
 const gate = new Places(48);
@@ -96,6 +102,6 @@ try {
   console.error(messageOf(error));
   process.exitCode = 1;
 } finally {
-  rmSync(dir, { recursive: true, force: true });
+  tidy();
   process.exit();
 }
