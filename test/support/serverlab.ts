@@ -1,10 +1,10 @@
-/** Several servers in the lab, on an etcd of its LAN. */
+/** Several servers in the lab, on an etcd of its LAN or of its nodes. */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
-import { startLabEtcd } from "#test/support/labetcd.ts";
 
+const LAN = "192.168.77.1";
 const READY_MS_MAX = 30_000;
 const KUBECTL = Bun.which("kubectl") ?? "kubectl";
 
@@ -15,6 +15,8 @@ export interface ServerLab {
   /** As `kubectl`, until it is stopped; its output goes to `file`. */
   follow(server: string, file: string, ...argv: string[]): Subprocess;
   startServer(node: string): Promise<void>;
+  /** The etcd member of a node that was booted again. */
+  startMember(node: string): Promise<void>;
   startAgent(node: string, ...flags: string[]): Promise<void>;
   readyNodes(server: string, count: number, limitMs: number): Promise<void>;
   down(): Promise<void>;
@@ -23,13 +25,14 @@ export interface ServerLab {
 class RunningLab implements ServerLab {
   readonly lab: Lab;
   readonly #dir: string;
+  readonly #members: readonly string[];
   readonly #children: Subprocess[] = [];
-  #etcd = "";
   #secret: string | undefined;
   #token: string | undefined;
 
-  constructor(lab: Lab, dir: string) {
+  constructor(lab: Lab, dir: string, members: readonly string[]) {
     this.lab = lab;
+    this.#members = members;
     this.#dir = dir;
   }
 
@@ -37,10 +40,28 @@ class RunningLab implements ServerLab {
     this.#children.push(this.lab.spawn(node, join(this.#dir, `${node}.log`), ...argv));
   }
 
+  /** A member in a node or on the LAN; its data is on the node's disk, and outlives a cut. */
+  async startMember(node: string): Promise<void> {
+    const url = (each: string, port: number) =>
+      `http://${each === "lan" ? LAN : addressOf(each)}:${port}`;
+    const data = node === "lan" ? join(this.#dir, "etcd") : "/var/lib/etcd";
+    this.#spawn(node, [
+      ...["etcd", "--name", node, "--data-dir", data, "--log-level", "error"],
+      ...["--listen-client-urls", url(node, 2379), "--advertise-client-urls", url(node, 2379)],
+      ...["--listen-peer-urls", url(node, 2380)],
+      ...["--initial-advertise-peer-urls", url(node, 2380)],
+      ...["--initial-cluster", this.#members.map((each) => `${each}=${url(each, 2380)}`).join()],
+    ]);
+  }
+
   async startEtcd(): Promise<void> {
-    const { url, process } = await startLabEtcd(this.lab, this.#dir);
-    this.#children.push(process);
-    this.#etcd = url;
+    await Promise.all(this.#members.map((node) => this.startMember(node)));
+    for (const url of this.#etcd()) await this.#answers(`${url}/health`, '"true"');
+  }
+
+  #etcd(): string[] {
+    const address = (node: string) => (node === "lan" ? LAN : addressOf(node));
+    return this.#members.map((node) => `http://${address(node)}:2379`);
   }
 
   async #answers(url: string, words: string): Promise<void> {
@@ -52,7 +73,7 @@ class RunningLab implements ServerLab {
 
   async startServer(node: string): Promise<void> {
     const secret = this.#secret === undefined ? [] : ["--server-token", this.#secret];
-    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${this.#etcd}`, ...secret]);
+    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${this.#etcd().join()}`, ...secret]);
     await this.#answers(`https://${addressOf(node)}:6443/readyz`, "ok");
     const read = (file: string) =>
       until(`${node} has its ${file}`, READY_MS_MAX, async () => {
@@ -111,9 +132,12 @@ export async function startServerLab(options: {
   nodes: number;
   dir: string;
   images: readonly string[];
+  /** Where etcd runs: one member on the LAN where left out. */
+  members?: readonly string[];
 }): Promise<ServerLab> {
-  mkdirSync(options.dir, { recursive: true });
-  const running = new RunningLab(await startLab(options.nodes, options), options.dir);
+  const { nodes, dir, members = ["lan"] } = options;
+  mkdirSync(dir, { recursive: true });
+  const running = new RunningLab(await startLab(nodes, options), dir, members);
   try {
     await running.startEtcd();
   } catch (error) {
