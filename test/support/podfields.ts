@@ -223,7 +223,7 @@ const volume: Record<string, Proof> = {
   hostPath: by("hostPath, read-only where the mount says so, and an expression"),
   image: by("the files of an image are a volume, read-only, let go with the pod"),
   name: files,
-  nfs: by("an NFS volume is mounted and unmounted"),
+  nfs: by("a pod reads and writes an NFS server's files, and leaves no mount"),
   persistentVolumeClaim: claim,
   projected: by("the service account's token, certificate and namespace"),
   secret: files,
