@@ -215,13 +215,12 @@ class EtcdStore implements contract.Store {
     this.#catchUp.close(reason);
   }
 
-  /** Resolves when this memory has all that was acknowledged anywhere before the call. */
+  /** This memory has all that was acknowledged anywhere before the call. */
   async #fresh(): Promise<void> {
     this.#assertOpen();
     await this.#catchUp.fresh();
     this.#assertOpen();
   }
-
   #guard(): Guard {
     return { key: `${this.#options.prefix}${PLACE}`, revision: this.#placeAt };
   }
@@ -234,6 +233,7 @@ class EtcdStore implements contract.Store {
     const now = known();
     if ((now?.revision ?? 0) !== expect) throw new contract.ConflictError(key, now);
     const { takes, drops } = await this.#claiming(key, now, value);
+    const sentAt = this.#view.revision;
     const stored = this.#sealed(key, value);
     const own: Own = { value, stored, terms: write.terms };
     this.#own.set(key, own);
@@ -253,9 +253,9 @@ class EtcdStore implements contract.Store {
       await this.#catchUp.until(answer.revision);
       this.#assertOpen();
       if (answer.succeeded) return this.#written(key, own, answer.revision);
-      const isAsExpected = (answer.current?.modRevision ?? 0) === expect;
-      if (isAsExpected) throw new contract.ClaimedError(key, now, takes);
-      if (again) return this.#afterLostAnswer(write, own, answer.current);
+      const isThere = answer.current?.modRevision ?? 0;
+      if (isThere === expect) throw new contract.ClaimedError(key, now, takes);
+      if (again) return this.#afterLostAnswer(write, sentAt);
       throw new contract.ConflictError(key, known());
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
@@ -275,21 +275,23 @@ class EtcdStore implements contract.Store {
     return again;
   }
 
-  /** An attempt whose answer was lost may have been the one that changed what stands there. */
-  #afterLostAnswer({ key, expect }: contract.Write, own: Own, current: KeyValue | undefined): Item {
-    if (current?.value !== own.stored) {
+  /** An attempt whose answer was lost may have been the first that changed what stood there. */
+  #afterLostAnswer({ key, expect, value }: contract.Write, sentAt: number): Item {
+    const change = this.#view.firstChange(key, sentAt);
+    const text = value && this.#options.codec.stamp(value, change?.revision ?? 0);
+    if (change && text !== (change.type === "put" ? change.item.value : undefined)) {
       throw new contract.ConflictError(key, this.#view.get(key)?.item);
     }
     // What is created has an identity of its own: nobody else wrote the same.
-    if (current !== undefined && expect === 0) return this.#written(key, own, current.modRevision);
+    if (change && expect === 0) return change.item;
     throw new contract.StorageError("etcd changed its leader, the write may have been done");
   }
 
   /** What the write at this revision made. */
   #written(key: string, own: Own, revision: number): Item {
     if (own.item?.revision === revision) return own.item;
-    const change = this.#view.changesAfter(revision - 1, key).find((c) => c.revision === revision);
-    if (change !== undefined) return change.item;
+    const change = this.#view.firstChange(key, revision - 1);
+    if (change?.revision === revision) return change.item;
     throw new contract.StorageError(`written at revision ${revision}, but changes were missed`);
   }
 
@@ -369,8 +371,7 @@ class EtcdStore implements contract.Store {
 
   async #putRight({ found, items }: { found: readonly KeyValue[]; items: Item[] }): Promise<void> {
     const { prefix, sealing } = this.#options;
-    const shared = { members: this.#members, offset: this.#offset, guard: this.#guard() };
-    const parts = { ...shared, prefix };
+    const parts = { members: this.#members, prefix, offset: this.#offset, guard: this.#guard() };
     await claimMissing(parts, this.#claims, items);
     if (sealing === undefined) return;
     const count = await rewriteSealed(parts, sealing.sealer, found);

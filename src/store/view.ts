@@ -94,9 +94,10 @@ export class View {
     this.#fanout.publish(changes);
   }
 
-  /** The changes of keys with this prefix after a revision, oldest first. */
-  changesAfter(revision: number, prefix: string): Change[] {
-    return this.#history.after(revision, prefix);
+  /** A key's first change after a revision; undefined: there is none, or it is not known any more. */
+  firstChange(key: string, revision: number): Change | undefined {
+    if (revision < this.#history.floor) return undefined;
+    return this.#history.after(revision, key).find(({ item }) => item.key === key);
   }
 
   /** Ends all watches; new ones may begin. */

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createConnection, createServer, type Socket } from "node:net";
 import { realClock } from "#base/clock.ts";
 import { openEtcdStore } from "#store/etcd.ts";
-import { GoneError, type Item, type Store } from "#store/store.ts";
+import { GoneError, type Item, StorageError, type Store } from "#store/store.ts";
 import { type EtcdCluster, healthy, startEtcd } from "#test/support/etcd.ts";
 import { eventually, freePort } from "#test/support/instance.ts";
 import { quietLog } from "#test/support/store.ts";
@@ -124,12 +124,14 @@ async function wayTo(url: string) {
   const target = new URL(url);
   const port = await freePort();
   let open = new Set<Socket>();
+  let isMute = false;
   const listen = () =>
     createServer((socket) => {
       const inner = createConnection(Number(target.port), target.hostname);
       for (const each of [socket, inner]) each.on("error", () => undefined);
       open.add(socket).add(inner);
-      socket.pipe(inner).pipe(socket);
+      socket.pipe(inner);
+      inner.on("data", (bytes) => isMute || socket.write(bytes));
     }).listen(port, "127.0.0.1");
   let server = listen();
   const cut = () => {
@@ -138,9 +140,14 @@ async function wayTo(url: string) {
     open = new Set();
   };
   const mend = () => {
+    isMute = false;
     server = listen();
   };
-  return { url: `http://127.0.0.1:${port}`, cut, mend };
+  /** What is asked arrives, what is answered does not. */
+  const mute = () => {
+    isMute = true;
+  };
+  return { url: `http://127.0.0.1:${port}`, cut, mend, mute };
 }
 
 test("a server that missed what was compacted loads all, its watchers list again", async () => {
@@ -159,5 +166,32 @@ test("a server that missed what was compacted loads all, its watchers list again
   expect(page.items.map(textOf)).toEqual(["2", "new"]);
   expect(page.items[0]?.revision).toBe(second.revision);
   expect(() => record(late, PODS, first.revision)).toThrow(GoneError);
+  way.cut();
+}, 30_000);
+
+test("a write that was done, and then undone by another, is not called refused", async () => {
+  const key = "core/pods/x/a";
+  const [a, way] = [await server(0), await wayTo(etcd.urls[0] ?? "")];
+  const late = await open([way.url]);
+  const first = await a.write(put(key, "1"));
+  await late.get(key);
+  way.mute();
+  const deleting = late.write({ key, expect: first.revision }).catch((error: Error) => error);
+  await eventually("it is deleted", 2_500, async () => (await a.get(key)) === undefined);
+  const second = await a.write(put(key, "2"));
+  way.cut();
+  way.mend();
+  expect(await deleting).toBeInstanceOf(StorageError);
+  await late.get(key);
+  way.mute();
+  const changing = late.write(put(key, "3", second.revision)).catch((error: Error) => error);
+  const third = await eventually("it is changed", 2_500, async () => {
+    const now = await a.get(key);
+    return textOf(now) === "3" && now;
+  });
+  await a.write(put(key, "4", third.revision));
+  way.cut();
+  way.mend();
+  expect(await changing).toBeInstanceOf(StorageError);
   way.cut();
 }, 30_000);
