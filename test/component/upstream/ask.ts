@@ -47,7 +47,7 @@ function textOf(text: string): string {
 
 /** Cells that tell an age. */
 const cellOf = (cell: unknown): unknown =>
-  typeof cell === "string" && /^\d+s$/.test(cell) ? "<age>" : normal(cell);
+  typeof cell === "string" && /^(\d+[smhdy])+$/.test(cell) ? "<age>" : normal(cell);
 
 const managerOf = (entry: unknown): string => {
   const { manager, operation, subresource, apiVersion } = entry as Record<string, unknown>;
