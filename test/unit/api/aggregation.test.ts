@@ -1,4 +1,4 @@
-import { afterAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { X509Certificate } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,7 +9,10 @@ import { headersFor } from "#api/aggregation/remote.ts";
 import { realRandom } from "#base/random.ts";
 import { fakeClock } from "#test/support/clock.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "bramble-front-proxy-"));
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "bramble-front-proxy-"));
+});
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
@@ -17,7 +20,10 @@ const YEAR_MS = 365 * 24 * 60 * 60 * 1000;
 describe("the front proxy's certificate", () => {
   const open = (nowMs: number) =>
     openFrontProxy({ dir, clock: fakeClock(nowMs), random: realRandom });
-  const first = open(Date.UTC(2026, 5, 1));
+  let first: ReturnType<typeof open>;
+  beforeAll(() => {
+    first = open(Date.UTC(2026, 5, 1));
+  });
 
   test("is signed by an authority of its own, for clients", () => {
     const certificate = new X509Certificate(first.certPem);

@@ -1,10 +1,13 @@
-import { afterAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { networkInterfaces, tmpdir } from "node:os";
 import { join } from "node:path";
 import { interfaceReader, interfaces } from "#base/interfaces.ts";
 
-const dir = mkdtempSync(join(tmpdir(), "bramble-interfaces-"));
+let dir: string;
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), "bramble-interfaces-"));
+});
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 function counted(files: string[]) {
