@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const MOVED_MS_MAX = 15_000;
 const NEW_ADDRESS = "192.168.77.77";
@@ -18,9 +19,7 @@ let serviceIp = "";
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-away-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 2, dir, images: [image] });
   await cluster.startServer();
   await cluster.startAgent("n2");

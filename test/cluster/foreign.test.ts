@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { BRAMBLE, until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 /** Of a firewall, a container engine, a VPN and an administrator, in all their tables. */
 const FOREIGN = `
@@ -115,14 +116,13 @@ spec:
 
 let cluster: LabCluster;
 let dir: string;
+let image: string;
 let before = "";
 
 beforeAll(async () => {
   // A lab node sees the machine's /tmp, not its /var/lib or /run.
   dir = mkdtempSync(join(tmpdir(), "bramble-foreign-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  image = await webImage(dir);
   cluster = await startCluster({ nodes: 1, dir });
   await node("ipset", "create", "blocked", "hash:net");
   await node("ipset", "add", "blocked", "203.0.113.0/24");
@@ -149,7 +149,7 @@ for (const mode of ["iptables", "nftables"]) {
   test(`a node with --proxy-mode ${mode} leaves nothing and takes nothing`, async () => {
     await cluster.startServer({ flags: ["--proxy-mode", mode] });
     await cluster.readyNodes(1, 20_000);
-    await node(BRAMBLE, "image", "load", join(dir, "web.tar"));
+    await node(BRAMBLE, "image", "load", image);
     await cluster.kubectl("create", "-f", join(dir, "workload.yaml"));
     for (const port of ["8088", "8089"]) {
       const ask = ["curl", "-fsS", "--max-time", "1", `http://192.168.77.11:${port}/`];

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const DENY = `
 apiVersion: networking.k8s.io/v1
@@ -60,9 +61,7 @@ async function fromPod(from: Placed, to: Placed): Promise<number> {
 beforeAll(async () => {
   // A lab node sees the machine's /tmp, not its /var/lib or /run.
   dir = mkdtempSync(join(tmpdir(), "bramble-network-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 2, dir, images: [image] });
   await cluster.startServer({ flags: ["--network", "vxlan"] });
   await cluster.startAgent("n2", "--network", "vxlan");

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const FOLLOWED_MS_MAX = 15_000;
 /** Well over the two seconds between looks at the machine's addresses. */
@@ -37,9 +38,7 @@ let serviceIp = "";
 beforeAll(async () => {
   // A lab node sees the machine's /tmp, not its /var/lib or /run.
   dir = mkdtempSync(join(tmpdir(), "bramble-renumber-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 2, dir, images: [image] });
   await cluster.startServer();
   await cluster.startAgent("n2");

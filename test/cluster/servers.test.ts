@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { addressOf, until } from "#test/support/lab.ts";
 import { type ServerLab, startServerLab } from "#test/support/serverlab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const NODES = ["n1", "n2", "n3"];
 const SERVERS = ["n1", "n2"];
@@ -19,9 +20,7 @@ let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-servers-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   site = await startServerLab({ nodes: 3, dir, images: [image] });
   for (const server of SERVERS) await site.startServer(server);
   await site.startAgent("n3", "--server", `https://${addressOf("n1")}:6443`);

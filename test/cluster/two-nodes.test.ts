@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { limits } from "#base/limits.ts";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const REPLACED_MS_MAX = 20_000;
 let cluster: LabCluster;
@@ -14,9 +15,7 @@ let dir: string;
 beforeAll(async () => {
   // A lab node sees the machine's /tmp, not its /var/lib or /run.
   dir = mkdtempSync(join(tmpdir(), "bramble-cluster-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 2, dir, images: [image] });
   await cluster.startServer();
 });

@@ -3,7 +3,7 @@
  * everything must come right by itself: `bun run test:cuts`. LONG_ROUNDS (default 50) and LONG_SEED
  * say how many, and which.
  */
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -11,6 +11,7 @@ import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
 import { isReady, podsOf, stateProblems } from "#test/support/nodestate.ts";
 import { seededRandom } from "#test/support/random.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const ROUNDS = Number(process.env["LONG_ROUNDS"] ?? 50);
 const SEED = Number(process.env["LONG_SEED"] ?? Date.now() % 1_000_000);
@@ -26,9 +27,7 @@ const acknowledged = new Set<string>();
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-cuts-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: NODES.length, dir, images: [image] });
   await cluster.startServer();
   for (const node of NODES.slice(1)) await cluster.startAgent(node);

@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { writtenBytes } from "#test/bench/process.ts";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { processesOf } from "#test/support/nodegroup.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const IDLE_S = Number(process.env["LONG_IDLE_S"] ?? 600);
 const SETTLE_S = 60;
@@ -23,9 +24,7 @@ let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-idle-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 1 + AGENTS.length, dir, images: [image] });
   await cluster.startServer();
   for (const node of AGENTS) await cluster.startAgent(node);

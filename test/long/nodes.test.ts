@@ -10,6 +10,7 @@ import { median } from "#test/bench/statistics.ts";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, BRAMBLE, until } from "#test/support/lab.ts";
 import { isReady, type PodJson, podsOf, stateProblems } from "#test/support/nodestate.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const ROUNDS = Number(process.env["FIGURES_ROUNDS"] ?? 3);
 const NODES = ["n1", "n2", "n3"];
@@ -30,9 +31,7 @@ let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-nodes-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: NODES.length, dir, images: [image] });
   await cluster.startServer();
   await cluster.startAgent("n2");

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "#test/support/lab.ts";
 import { type ServerLab, startServerLab } from "#test/support/serverlab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const CUTS = Number(process.env["LONG_CUTS"] ?? 3);
 const NODES = ["n1", "n2", "n3"];
@@ -18,9 +19,7 @@ let dir: string;
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-three-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   site = await startServerLab({ nodes: 3, dir, images: [image], members: NODES });
   for (const server of NODES) await site.startServer(server);
   await site.readyNodes("n1", 3, 60_000);

@@ -12,6 +12,7 @@ import { parse } from "yaml";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, BRAMBLE } from "#test/support/lab.ts";
 import { killedIn, type NodeMemory, nodeMemory } from "#test/support/nodegroup.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const LOAD_S = Number(process.env["LONG_SMALL_S"] ?? 600);
 const LIMITS: Readonly<Record<string, string>> = { n1: "512M", n2: "256M" };
@@ -38,9 +39,7 @@ const PROGRAMS = [BRAMBLE, "nerdctl", "containerd", "containerd-shim-runc-v2", "
 
 beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-small-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(import.meta.dir, "../../install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   const memory = Object.values(LIMITS);
   cluster = await startCluster({ nodes: NODES.length, dir, images: [image], memory });
   for (const node of NODES) {

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
+import { webImage } from "#test/support/webimage.ts";
 
 const REQUEST_EVERY_MS = 25;
 const AGENTS = ["n2", "n3"];
@@ -17,9 +18,7 @@ let dir: string;
 
 async function start(): Promise<void> {
   dir = mkdtempSync(join(tmpdir(), "bramble-outage-"));
-  const image = join(dir, "web.tar");
-  const made = Bun.spawnSync([join(ROOT, "install/web-image.sh"), image]);
-  expect(made.exitCode).toBe(0);
+  const image = await webImage(dir);
   cluster = await startCluster({ nodes: 3, dir, images: [image] });
   await cluster.startServer();
   for (const node of AGENTS) await cluster.startAgent(node);
