@@ -355,11 +355,9 @@ function watchCases(fresh: Fresh): void {
     const all = record(store, PODS, start);
     const one = record(store, "core/pods/a/", start);
     const other = record(store, "core/nodes/", start);
-    await Promise.all(
-      ["core/pods/a/x", "core/pods/ab/x", "core/podsets/a/x", "core/nodes/a"].map((key) =>
-        store.write(put(key, "x")),
-      ),
-    );
+    for (const key of ["core/pods/a/x", "core/pods/ab/x", "core/podsets/a/x", "core/nodes/a"]) {
+      await store.write(put(key, "x"));
+    }
     await turn();
     expect(all.changes.map((c) => c.item.key)).toEqual(["core/pods/a/x", "core/pods/ab/x"]);
     expect(one.changes.map((c) => c.item.key)).toEqual(["core/pods/a/x"]);
