@@ -43,7 +43,7 @@ const podOf = (...counts: number[]): Pod => ({
 });
 
 const offered = (count: number) =>
-  eventually(`${count} devices`, 5_000, async () => plugins.capacity()[RESOURCE] === count);
+  eventually(`${count} devices`, 60_000, async () => plugins.capacity()[RESOURCE] === count);
 
 test("what is well is offered, as it comes and goes, and nothing without the plugin", async () => {
   await registerPlugin(dir, "thing.sock", RESOURCE);
@@ -81,7 +81,7 @@ test("a plugin of another version, a name of Kubernetes' own, or a path is refus
     ["thing.sock", "kubernetes.io/thing"],
     ["../thing.sock", RESOURCE],
   ] as const) {
-    expect(registerPlugin(dir, endpoint, resource)).rejects.toThrow();
+    await expect(registerPlugin(dir, endpoint, resource)).rejects.toThrow();
   }
   expect(plugins.capacity()).toEqual({});
 });

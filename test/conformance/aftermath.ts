@@ -6,8 +6,8 @@
 import type { LabCluster } from "#test/support/cluster.ts";
 import { until } from "#test/support/lab.ts";
 
-const NAMESPACES_GONE_MS_MAX = 120_000;
-const NODE_CLEAN_MS_MAX = 60_000;
+const NAMESPACES_GONE_MS_MAX = 300_000;
+const NODE_CLEAN_MS_MAX = 180_000;
 const BUILT_IN = ["default", "kube-node-lease", "kube-public", "kube-system"];
 
 /** What there is of each sort, a command of a node's shell that prints one line for each thing. */

@@ -106,7 +106,7 @@ let trouble: string[] = [];
 try {
   await cluster.startServer();
   await cluster.startAgent("n2");
-  await cluster.readyNodes(2, 30_000);
+  await cluster.readyNodes(2, 90_000);
   memory = sampleMemory(cluster, NODES);
   await suite(cluster.kubeconfig, out);
   outcomes = existsSync(join(out, "junit_01.xml")) ? readReport(out) : [];

@@ -46,7 +46,7 @@ function chosenDatastore(): Datastore {
 }
 
 const KUBECTL = Bun.which("kubectl") ?? "kubectl";
-const SERVER_READY_MS_MAX = 20_000;
+const SERVER_READY_MS_MAX = 60_000;
 
 /** Starts n1's server; agents join when asked to. Logs and the kubeconfig go to `dir`. */
 export async function startCluster(

@@ -27,7 +27,7 @@ export interface PrivateContainerd {
   close(): Promise<void>;
 }
 
-const READY_MS_MAX = 10_000;
+const READY_MS_MAX = 60_000;
 
 function config(dir: string): string {
   return `version = 2

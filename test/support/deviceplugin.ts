@@ -45,7 +45,7 @@ function grantMessage(ids: string, file: string): Uint8Array {
 /** `file`: what is mounted at /plugged. */
 export async function playPlugin(dir: string, endpoint: string, file: string) {
   // The kubelet clears the folder before it listens.
-  await eventually("the kubelet's socket", 5_000, async () => existsSync(`${dir}/kubelet.sock`));
+  await eventually("the kubelet's socket", 60_000, async () => existsSync(`${dir}/kubelet.sock`));
   const asked: string[] = [];
   const lists = new Set<ServerHttp2Stream>();
   let devices: Readonly<Record<string, boolean>> = {};
@@ -92,12 +92,12 @@ export async function playPlugin(dir: string, endpoint: string, file: string) {
 export async function registerPlugin(dir: string, endpoint: string, resource: string) {
   const grpc = createGrpc({
     endpoint: { unix: `${dir}/kubelet.sock` },
-    connectMsMax: 2_000,
+    connectMsMax: 30_000,
     metadata: {},
   });
   const request = new Writer().text(1, "v1beta1").text(2, endpoint).text(3, resource);
   try {
-    const options = { timeoutMs: 5_000 };
+    const options = { timeoutMs: 30_000 };
     await grpc.unary("v1beta1.Registration/Register", request.done(), options);
   } finally {
     grpc.close();

@@ -21,7 +21,7 @@ export interface EtcdCluster {
   stop(): Promise<void>;
 }
 
-const READY_MS_MAX = 15_000;
+const READY_MS_MAX = 60_000;
 
 /** Debian's, or what BRAMBLE_TEST_ETCD names. Fails with what is missing. */
 export function etcdProgram(): string {

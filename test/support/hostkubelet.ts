@@ -38,7 +38,7 @@ export const shell = (name: string, script: string, rest: Partial<Container> = {
 });
 
 /** Many pods of many tests share two cores, and others besides. */
-const WAIT_MS_MAX = Number(process.env["BRAMBLE_TEST_WAIT_MS"] ?? 45_000);
+const WAIT_MS_MAX = Number(process.env["BRAMBLE_TEST_WAIT_MS"] ?? 90_000);
 
 /** Until `look` finds something. */
 export async function eventually<T>(
@@ -71,7 +71,7 @@ export interface HostKubelet {
     rest?: Partial<Pod["metadata"]>,
   ): Promise<Stored<Pod>>;
   get(name: string): Promise<Stored<Pod> | undefined>;
-  /** Until the pod is as `fits` says; fails after ten seconds with its last status. */
+  /** Until the pod is as `fits` says; fails in the end with its last status. */
   until(name: string, fits: (pod: Stored<Pod>) => boolean): Promise<Stored<Pod>>;
   ready(name: string): Promise<Stored<Pod>>;
   gone(name: string): Promise<void>;
@@ -81,6 +81,8 @@ export interface HostKubelet {
   logs(pod: string, query?: string, container?: string): Promise<string>;
   /** Reasons of the events about a pod, oldest first. */
   reasons(name: string): Promise<string[]>;
+  /** Until there is an event with this reason about the pod: events come after what they tell. */
+  told(name: string, reason: string): Promise<void>;
   /** A new agent takes over; with `reboot` after a power cut, in which every process ended. */
   restart(options?: { reboot?: boolean }): Promise<void>;
   close(): Promise<void>;
@@ -236,7 +238,7 @@ class RealKubelet implements HostKubelet {
     const status = statusOf(await this.get(pod), container);
     const id = status?.containerID?.replace("containerd://", "") ?? "";
     const argv = ["sh", "-c", script];
-    const { exitCode, output } = await this.host.runtime.execSync(id, argv, 10_000);
+    const { exitCode, output } = await this.host.runtime.execSync(id, argv, 60_000);
     if (exitCode !== 0) throw new Error(`${script}: exit ${exitCode}: ${output}`);
     return output;
   }
@@ -255,6 +257,12 @@ class RealKubelet implements HostKubelet {
     return items
       .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
       .map(({ reason }) => reason ?? "");
+  }
+
+  async told(name: string, reason: string): Promise<void> {
+    await eventually(`${reason} of ${name}`, async () =>
+      (await this.reasons(name)).includes(reason) ? true : undefined,
+    );
   }
 
   async restart({ reboot = false } = {}): Promise<void> {

@@ -6,7 +6,7 @@ import { type Lab, until } from "#test/support/lab.ts";
 const LAN = "192.168.77.1";
 const CLIENT = `http://${LAN}:2379`;
 const PEER = `http://${LAN}:2380`;
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 60_000;
 
 export interface LabEtcd {
   readonly url: string;

@@ -22,12 +22,12 @@ async function start(): Promise<void> {
   cluster = await startCluster({ nodes: 3, dir, images: [image] });
   await cluster.startServer();
   for (const node of AGENTS) await cluster.startAgent(node);
-  await cluster.readyNodes(3, 30_000);
+  await cluster.readyNodes(3, 60_000);
   await cluster.kubectl("create", "-f", join(ROOT, "test/long/outage.yaml"));
-  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
-  await until("Service and Ingress answer", 30_000, async () => {
+  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=120s");
+  await until("Service and Ingress answer", 60_000, async () => {
     const asks = targets().map(([url, host]) =>
-      cluster.lab.exec("lan", "curl", "-fsS", "--max-time", "2", "-H", `Host: ${host}`, url),
+      cluster.lab.exec("lan", "curl", "-fsS", "--max-time", "10", "-H", `Host: ${host}`, url),
     );
     return (await Promise.all(asks)).every(({ stdout }) => stdout.startsWith("hello"));
   });
@@ -56,7 +56,7 @@ const LOAD = `
     const [url, host] = targets[i % targets.length];
     sent++;
     try {
-      const options = { headers: { host }, keepalive: false, signal: AbortSignal.timeout(3000) };
+      const options = { headers: { host }, keepalive: false, signal: AbortSignal.timeout(10_000) };
       const answer = await fetch(url, options);
       if (!(await answer.text()).startsWith("hello")) lost.push(url + " " + answer.status);
     } catch (error) { lost.push(url + " " + error.message); }
@@ -81,8 +81,8 @@ async function outage(seconds: number): Promise<void> {
   await Bun.sleep(seconds * 1_000);
   await cluster.lab.boot("n1");
   await cluster.startServer();
-  await cluster.readyNodes(3, 30_000);
-  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=60s");
+  await cluster.readyNodes(3, 60_000);
+  await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=120s");
   await Bun.sleep(5_000);
   load.kill("SIGTERM");
   await load.exited;

@@ -12,7 +12,7 @@ import {
 } from "#test/support/instance.ts";
 import { BRAMBLE, type Result } from "#test/support/lab.ts";
 
-const READY_MS_MAX = 15_000;
+const READY_MS_MAX = 60_000;
 
 export interface PlainServer {
   readonly dir: string;

@@ -1,9 +1,9 @@
 /** A container registry of the test's own: Debian's docker-registry with TLS and a password. */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
+import { freePort } from "#test/support/instance.ts";
 
 export interface TestRegistry {
   /** `localhost:PORT`. */
@@ -17,16 +17,7 @@ export interface TestRegistry {
   close(): Promise<void>;
 }
 
-const READY_MS_MAX = 10_000;
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("no port");
-  return address.port;
-}
+const READY_MS_MAX = 60_000;
 
 function run(argv: string[]): void {
   const done = Bun.spawnSync(argv, { stderr: "pipe" });

@@ -30,7 +30,7 @@ export interface HostRuntime {
   close(): Promise<void>;
 }
 
-const WAIT_MS_MAX = 10_000;
+const WAIT_MS_MAX = 60_000;
 
 /** Until `look` finds something. The state of another program has no event to wait for. */
 export async function eventually<T>(

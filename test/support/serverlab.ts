@@ -5,7 +5,7 @@ import type { Subprocess } from "bun";
 import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
 
 const LAN = "192.168.77.1";
-const READY_MS_MAX = 30_000;
+const READY_MS_MAX = 60_000;
 const KUBECTL = Bun.which("kubectl") ?? "kubectl";
 
 export interface ServerLab {
@@ -95,7 +95,7 @@ class RunningLab implements ServerLab {
   }
 
   kubectl(server: string, ...argv: string[]): Promise<string> {
-    const asked = [KUBECTL, "--kubeconfig", this.#config(server), "--request-timeout", "5s"];
+    const asked = [KUBECTL, "--kubeconfig", this.#config(server), "--request-timeout", "20s"];
     return this.lab.must("lan", ...asked, ...argv);
   }
 

@@ -5,7 +5,7 @@ import { eventually, freePort, mustRun } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
 import { type TempDir, tempDir } from "#test/support/store.ts";
 
-const READY_MS_MAX = 20_000;
+const READY_MS_MAX = 60_000;
 
 export interface TestServer {
   readonly name: string;

@@ -7,7 +7,7 @@ export interface Terminal {
   readonly exited: Promise<number>;
 }
 
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 60_000;
 
 export function spawnInTerminal(
   argv: readonly string[],

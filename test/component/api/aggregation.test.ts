@@ -11,6 +11,7 @@ import { silentLog } from "#base/log.ts";
 import { realRandom } from "#base/random.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
+import { eventually } from "#test/support/instance.ts";
 
 /** What the other server says of its objects in the form that came before. */
 const OLD_DOCUMENT = {
@@ -139,21 +140,17 @@ const apiService = (version: string, name: string) => ({
 });
 
 async function until(name: string, reason: string): Promise<void> {
-  for (let tries = 0; tries < 1_000; tries++) {
+  await eventually(`${name} has ${reason}`, 60_000, async () => {
     const { body } = await api.call("GET", `${SERVICES}/${name}`);
-    if (body.status?.conditions?.[0]?.reason === reason) return;
-    await Bun.sleep(5);
-  }
-  throw new Error(`${name} never had ${reason}`);
+    return body.status?.conditions?.[0]?.reason === reason;
+  });
 }
 
 async function conditionOf(name: string): Promise<{ status: string; reason: string }> {
-  for (let tries = 0; tries < 500; tries++) {
+  return eventually(`a condition of ${name}`, 60_000, async () => {
     const { status } = (await api.call("GET", `${SERVICES}/${name}`)).body;
-    if (status.conditions !== undefined) return status.conditions[0];
-    await Bun.sleep(5);
-  }
-  throw new Error("no condition");
+    return status.conditions?.[0];
+  });
 }
 
 describe("a group that another server serves", () => {
@@ -296,9 +293,7 @@ describe("a custom group", () => {
     expect(metadata.labels).toEqual({ "kube-aggregator.kubernetes.io/automanaged": "true" });
     expect(spec.groupPriorityMinimum).toBe(1000);
     await api.call("DELETE", `${path}/bars.custom.io`);
-    for (;;) {
-      if ((await api.call("GET", `${SERVICES}/v1.custom.io`)).code === 404) break;
-      await Bun.sleep(5);
-    }
+    const isGone = async () => (await api.call("GET", `${SERVICES}/v1.custom.io`)).code === 404;
+    await eventually("it is gone", 60_000, isGone);
   });
 });

@@ -94,7 +94,7 @@ describe(`odd bodies (seed ${SEED})`, () => {
         { numRuns: RUNS * METHODS.length, seed: SEED },
       );
       expect((await api.call("GET", "/readyz")).code).toBe(200);
-    }, 120_000);
+    }, 360_000);
   }
 });
 
@@ -125,7 +125,7 @@ describe(`odd patches (seed ${SEED})`, () => {
       }),
       { numRuns: RUNS * 50, seed: SEED },
     );
-  }, 120_000);
+  }, 360_000);
 
   test("of text that is no JSON, YAML or protobuf", async () => {
     const types = [
@@ -150,5 +150,5 @@ describe(`odd patches (seed ${SEED})`, () => {
       ),
       { numRuns: RUNS * 80, seed: SEED },
     );
-  }, 120_000);
+  }, 360_000);
 });

@@ -5,6 +5,7 @@ import type { NodeLink } from "#api/nodes.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
 import { silentLog } from "#base/log.ts";
 import { ADMIN_TOKEN, startApi, type TestApi } from "#test/support/api.ts";
+import { eventually } from "#test/support/instance.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
@@ -240,9 +241,8 @@ describe("port-forward over channels", () => {
   test("reaches the pod's port", async () => {
     const session = await open(`${PODS}/one/portforward?ports=${web.port}`, ["v4.channel.k8s.io"]);
     session.send(message(0, `GET /hi HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n`));
-    for (let tries = 0; tries < 500 && !onChannel(session, 0).includes("GET /hi"); tries++) {
-      await Bun.sleep(5);
-    }
+    const answered = async () => onChannel(session, 0).includes("GET /hi");
+    await eventually("an answer", 60_000, answered);
     const port = Buffer.from(session.received[0]?.subarray(1) ?? []).readUInt16LE();
     expect(port).toBe(web.port ?? 0);
     expect(onChannel(session, 0)).toContain("GET /hi none");

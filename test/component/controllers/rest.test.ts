@@ -48,7 +48,8 @@ test("a budget lets as many go as it may, and evictions hold to it", async () =>
       (error) => error.code,
     );
   };
-  expect(await Promise.all([evict(0), evict(1)])).toEqual([200, 429]);
+  const answers = await Promise.all([evict(0), evict(1)]);
+  expect(answers.sort()).toEqual([200, 429]);
   await until("one may go again", async () => (await budget())?.status?.disruptionsAllowed === 1);
 });
 

@@ -143,6 +143,15 @@ const COSTS: Readonly<Record<string, { most: number; why: string }>> = {
   "PATCH /endpoints/…": { most: 6, why: "the same for old clients, once a second at most" },
 };
 
+/** Until nothing was written for a second and a half: longer than any pause between two writes. */
+async function atRest(): Promise<void> {
+  let [count, since] = [-1, 0];
+  await until("a cluster at rest", () => {
+    if (plane.writes.length !== count) [count, since] = [plane.writes.length, performance.now()];
+    return performance.now() - since > 1_500;
+  });
+}
+
 describe("the cost", () => {
   test("of a rolled pod is known: each write has its reason, and none is made twice", async () => {
     const { client, writes } = plane;
@@ -152,14 +161,16 @@ describe("the cost", () => {
     });
     await client.create(deployments, deployment("cost", 10));
     await complete("cost", 10);
-    await Bun.sleep(1200);
+    await atRest();
     writes.length = 0;
+    const began = performance.now();
     const ref = { namespace, name: "cost" };
     const body = { spec: { template: { metadata: { annotations: { round: "2" } } } } };
     await client.patch(deployments, ref, "merge", body);
     await complete("cost", 10);
     await until("the old pods are gone", async () => (await podsOf("cost")).length === 10);
-    await Bun.sleep(1200);
+    const seconds = (performance.now() - began) / 1_000;
+    await atRest();
     const count = new Map<string, number>();
     for (const line of writes) {
       const short = line.replace(/cost(-[a-z0-9]+)*/, "…").replace("/namespaces/default", "");
@@ -167,14 +178,16 @@ describe("the cost", () => {
       count.set(kind, (count.get(kind) ?? 0) + 1);
     }
     if (process.env["SHOW"]) console.log(writes.length / 10, Object.fromEntries(count));
-    const over = [...count].filter(([kind, times]) => times > (COSTS[kind]?.most ?? 0));
-    expect(over).toEqual([]);
-    expect(writes.length / 10).toBeLessThan(12);
+    // What is written once a second is more where a loaded machine takes longer.
+    const most = (kind: string) =>
+      (COSTS[kind]?.most ?? 0) + (kind.includes("/endpoints/") ? Math.floor(seconds) : 0);
+    expect([...count].filter(([kind, times]) => times > most(kind))).toEqual([]);
+    expect((writes.length - seconds) / 10).toBeLessThan(12);
   });
 
   test("of a cluster at rest is nothing", async () => {
     const { writes } = plane;
-    await Bun.sleep(1500);
+    await atRest();
     writes.length = 0;
     await Bun.sleep(500);
     expect(writes).toEqual([]);

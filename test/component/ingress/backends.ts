@@ -103,10 +103,10 @@ export async function curl(url: string, ...more: string[]): Promise<Curled> {
   const { hostname, port } = new URL(url);
   const child = Bun.spawn(
     [
-      ...["curl", "-s", "-i", "-m", "20", "-w", "\n%{http_code}", "--path-as-is"],
+      ...["curl", "-s", "-i", "-m", "60", "-w", "\n%{http_code}", "--path-as-is"],
       ...["--connect-to", `${hostname}:${port}:127.0.0.1:${port}`, ...more, url],
     ],
-    { stdout: "pipe", stderr: "inherit", timeout: 25_000 },
+    { stdout: "pipe", stderr: "inherit", timeout: 65_000 },
   );
   const all = await new Response(child.stdout).text();
   const status = Number(all.slice(all.lastIndexOf("\n") + 1));

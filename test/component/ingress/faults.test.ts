@@ -109,14 +109,15 @@ describe("an endpoint that drops first packets", () => {
     await behind(await overloaded(), await overloaded(), await echo("good"));
     const began = performance.now();
     expect((await get())[0]).toBe(200);
-    // Two that do not answer, and the rest of a loaded machine.
-    expect(performance.now() - began).toBeLessThan(3 * limits.ingressConnectMsMax + 500);
+    // Two that do not answer, and the rest of a loaded machine: less than waiting for one of them.
+    expect(performance.now() - began).toBeLessThan(limits.ingressConnectLastMsMax);
   });
   test("is waited for where there is no other", async () => {
     const server = await overloaded();
     await behind(server);
     const asked = get();
-    await Bun.sleep(2 * limits.ingressConnectMsMax + limits.ingressSweepMs);
+    // The kernel's next packets come after 1 and 3 s.
+    await Bun.sleep(2 * limits.ingressConnectMsMax);
     server.begin();
     expect(await asked).toEqual([200, "late"]);
   });
@@ -146,7 +147,7 @@ test("an answer that breaks off is not taken for a whole one", async () => {
     }),
   );
   await behind(server);
-  const child = Bun.spawn(["curl", "-s", "-m", "5", stage.http], { stdout: "pipe" });
+  const child = Bun.spawn(["curl", "-s", "-m", "60", stage.http], { stdout: "pipe" });
   expect(await new Response(child.stdout).text()).toBe("part");
   // 18: fewer bytes than announced; 56: reset.
   expect([18, 56]).toContain(await child.exited);
@@ -157,7 +158,7 @@ test("the endpoint with the fewest requests under way is chosen", async () => {
   const slow = await serve((_, response) => held.push(() => response.end("slow")));
   await behind(slow, await echo("quick"));
   const first = Array.from({ length: 2 }, () => get());
-  await until("one is held", () => held.length === 1);
+  await until("one is held", () => held.length > 0);
   for (let at = 0; at < 20; at++) {
     expect((await get())[1]).toContain('"service":"quick"');
   }
@@ -229,7 +230,7 @@ test("endpoints come and go under load: no request is lost", async () => {
   await Promise.all(clients);
   expect(wrong).toEqual([]);
   expect(count).toBeGreaterThan(300);
-}, 30_000);
+}, 120_000);
 
 describe("certificates", () => {
   /** Common name of the certificate that a client with this server name gets. */

@@ -63,7 +63,7 @@ export async function certificateFor(name: string): Promise<{ cert: string; key:
     ...["-nodes", "-days", "2", "-subj", `/CN=${name}`, "-addext", `subjectAltName=DNS:${name}`],
     ...["-keyout", "-", "-out", "-"],
   ];
-  const child = Bun.spawn(argv, { stdout: "pipe", stderr: "ignore", timeout: 10_000 });
+  const child = Bun.spawn(argv, { stdout: "pipe", stderr: "ignore", timeout: 60_000 });
   const text = await new Response(child.stdout).text();
   const part = (what: string) =>
     new RegExp(`-----BEGIN ${what}-----[\\s\\S]*?-----END ${what}-----`).exec(text)?.[0] ?? "";

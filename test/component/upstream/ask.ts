@@ -24,7 +24,7 @@ export interface Answer {
   readonly body: unknown;
 }
 
-const ANSWER_MS_MAX = 20_000;
+const ANSWER_MS_MAX = 90_000;
 const DAY_MS = 86_400_000;
 
 const isNow = (text: string): boolean => Math.abs(Date.parse(text) - Date.now()) < DAY_MS;

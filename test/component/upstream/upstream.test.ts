@@ -19,7 +19,7 @@ beforeAll(async () => {
   server = await startServer({ settings: { serviceCidrs: ["10.43.0.0/16"] } });
   const answers = await askAll({ url: server.url, token: ADMIN_TOKEN }, corpus);
   ours = new Map(answers.map((answer) => [answer.name, answer]));
-}, 60_000);
+}, 180_000);
 afterAll(() => server?.stop());
 
 /** Steps of one kind, or of one part of the corpus. */

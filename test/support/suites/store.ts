@@ -364,7 +364,7 @@ function watchCases(fresh: Fresh): void {
     expect(other.changes.map((c) => c.item.key)).toEqual(["core/nodes/a"]);
   });
 
-  test("watchers share each change, and what comes together is told together", async () => {
+  test("watchers share each change, and are told of each once", async () => {
     const store = await fresh();
     const start = store.revision();
     const watches = [record(store, PODS, start), record(store, PODS, start)];
@@ -375,7 +375,7 @@ function watchCases(fresh: Fresh): void {
     for (let i = 0; i < 10; i++) {
       expect(watches[0]?.changes[i]).toBe(watches[1]?.changes[i] as Change);
     }
-    expect(watches[0]?.batches.length).toBeLessThan(10);
+    expect(watches[0]?.changes.length).toBe(10);
     const late = record(store, PODS, start);
     await turn();
     expect(late.changes[9]).toBe(watches[0]?.changes[9] as Change);

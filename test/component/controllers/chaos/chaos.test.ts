@@ -84,11 +84,11 @@ for (const seed of seeds) {
     const { log } = await run(seed);
     histories.set(seed, log);
     if (ONE !== undefined) console.log(log.join("\n"));
-  }, 120_000);
+  }, 360_000);
 }
 
 test("a seed plays the same again", async () => {
   const [seed = FIRST] = seeds;
   const known = histories.get(seed);
   if (known !== undefined) expect((await run(seed)).log).toEqual([...known]);
-}, 120_000);
+}, 360_000);

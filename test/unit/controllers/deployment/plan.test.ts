@@ -376,4 +376,4 @@ test("property: a rolling update keeps its bounds at every moment, and ends", ()
     }),
     tries(60),
   );
-}, 60_000);
+}, 240_000);
