@@ -22,4 +22,4 @@ test("a full disk refuses writes whole, and takes them again once there is room"
   } finally {
     dir.remove();
   }
-}, 30_000);
+}, 120_000);

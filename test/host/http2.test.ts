@@ -107,7 +107,7 @@ let connection: Http2Connection;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "bramble-http2-"));
   peer = new Peer(`${dir}/socket`);
-  connection = new Http2Connection({ unix: `${dir}/socket` }, 2_000);
+  connection = new Http2Connection({ unix: `${dir}/socket` }, 30_000);
 });
 afterEach(async () => {
   connection.close();
@@ -230,7 +230,7 @@ test.each([
 
 test("nobody there", async () => {
   connection.close();
-  connection = new Http2Connection({ unix: `${dir}/none` }, 2_000);
+  connection = new Http2Connection({ unix: `${dir}/none` }, 30_000);
   const heard = request();
   await until("the end", () => heard.ended);
   expect(heard.error).toContain("none");

@@ -56,4 +56,4 @@ test("holds its size, outlives a reboot, grows, and goes without a trace", async
   expect(readdirSync(root)).toEqual([]);
   const loops = await runProcess(["losetup", "-a"]);
   expect(loops.stdout).not.toContain(root);
-}, 60_000);
+}, 180_000);

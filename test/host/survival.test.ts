@@ -5,7 +5,7 @@ import { RuntimeError } from "#agents/runtime/runtime.ts";
 import { runProcess } from "#base/process.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
-setDefaultTimeout(60_000);
+setDefaultTimeout(120_000);
 
 let host: HostRuntime;
 
@@ -97,13 +97,14 @@ esac
   await chmod(slow, 0o755);
   const runtime = host.another({
     binary: slow,
-    run: (argv, options) => runProcess(argv, { ...options, timeoutMs: 1_000 }),
+    run: (argv, options) =>
+      runProcess(argv, argv.includes("create") ? { ...options, timeoutMs: 3_000 } : options),
   });
   const began = performance.now();
   const error = await runtime.run(host.spec("sleep 1000")).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(RuntimeError);
-  expect(String(error)).toContain("took more than 1000 ms");
-  expect(performance.now() - began).toBeLessThan(5_000);
+  expect(String(error)).toContain("took more than 3000 ms");
+  expect(performance.now() - began).toBeLessThan(60_000);
   expect(await host.runtime.list()).toEqual([]);
 });
 

@@ -17,7 +17,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let k: HostKubelet;
 
@@ -376,6 +376,7 @@ test.concurrent("huge pages where the node has them, refused where it has not", 
   });
   const before = readFileSync(OVERCOMMIT, "utf8");
   // The kernel makes them when they are used, and takes them back.
+  writeFileSync("/proc/sys/vm/compact_memory", "1");
   writeFileSync(OVERCOMMIT, String(Number(before) + 2));
   try {
     const volumeMounts = [{ name: "huge", mountPath: "/huge" }];

@@ -10,7 +10,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let k: HostKubelet;
 
@@ -85,7 +85,7 @@ test.concurrent("exec carries both ways and tells the exit code", async () => {
 });
 
 test.concurrent("logs follow, stamp and cut", async () => {
-  const script = "for i in 1 2 3; do echo line $i; sleep 0.3; done; echo end >&2; sleep 0.3";
+  const script = "for i in 1 2 3; do echo line $i; sleep 1; done; echo end >&2; sleep 0.3";
   await k.create("logs", { restartPolicy: "Never", containers: [shell("main", script)] });
   await k.until("logs", ({ status }) => status?.phase === "Running");
   expect(await k.logs("logs", "follow=true")).toBe("line 1\nline 2\nline 3\nend\n");
@@ -95,7 +95,7 @@ test.concurrent("logs follow, stamp and cut", async () => {
   const times = stamped.map((line) => Date.parse(line.split(" ", 1)[0] ?? ""));
   expect(times).toEqual([...times].sort((a, b) => a - b));
   expect((times[2] ?? 0) - (times[0] ?? 0)).toBeGreaterThan(400);
-  const since = new Date((times[1] ?? 0) + 100).toISOString();
+  const since = new Date(((times[1] ?? 0) + (times[2] ?? 0)) / 2).toISOString();
   expect(await k.logs("logs", `sinceTime=${since}`)).toBe("line 3\nend\n");
   expect(k.logs("logs", "previous=true")).rejects.toThrow(
     '400 previous terminated container "main" in pod "logs" not found',

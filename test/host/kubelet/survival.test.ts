@@ -11,7 +11,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let k: HostKubelet;
 
@@ -111,7 +111,7 @@ test("after a power cut the pods come back, and nothing stale stays", async () =
   expect(await k.exec("back", "cat /d/log")).toBe("ran\nran\n");
   const over = await k.until("over", ({ status }) => status?.phase === "Failed");
   expect(statusOf(over)?.restartCount).toBe(0);
-  expect(tookMs).toBeLessThan(20_000);
+  expect(tookMs).toBeLessThan(60_000);
   const uids = [before.metadata.uid];
   await eventually("only what is needed", async () => {
     const ours = readdirSync("/run/netns").filter((name) =>

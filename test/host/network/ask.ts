@@ -11,7 +11,7 @@ const count = (answer: string) => {
 
 async function http(url: string): Promise<string> {
   try {
-    const response = await fetch(url, { keepalive: false, signal: AbortSignal.timeout(3_000) });
+    const response = await fetch(url, { keepalive: false, signal: AbortSignal.timeout(8_000) });
     return await response.text();
   } catch (error) {
     const { code, name } = error as { code?: unknown; name: string };
@@ -32,7 +32,7 @@ async function udp(address: string, port: number, times: number, from: number): 
   for (let i = 0; i < times; i++) {
     const answer = new Promise<string>((resolve) => {
       answered = resolve;
-      setTimeout(() => resolve("timeout"), 1_000);
+      setTimeout(() => resolve("timeout"), 8_000);
     });
     socket.send("hello", port, address);
     count(await answer);

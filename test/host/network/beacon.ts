@@ -1,6 +1,7 @@
 /**
- * Runs on a node. `announce NAME` until it is told to end; `browse MS`: a line of JSON for each
- * thing heard; `ask NAME`: one question as a plain resolver sends it, from a port of its own.
+ * Runs on a node. `announce NAME` until it is told to end; `browse MS`: a line of JSON when
+ * it begins, and for each thing heard; `ask NAME`: one question as a plain resolver sends it, from
+ * a port of its own.
  */
 import { decode, encode } from "dns-packet";
 import { announce, browse } from "#agents/discovery/agent.ts";
@@ -31,6 +32,7 @@ if (what === "announce") {
   socket.send(encode({ type: "query", id: 77, questions: [question] }), 5353, "224.0.0.251");
 } else {
   const say = (line: object) => process.stdout.write(`${JSON.stringify(line)}\n`);
+  say({ browses: true });
   await browse({
     ...around,
     timeoutMs: Number(argument),

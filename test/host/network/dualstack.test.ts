@@ -67,13 +67,13 @@ beforeAll(async () => {
   }
   const [n1, n2] = site.nodes as [SiteNode, SiteNode];
   pods = [await site.pod(n1, "a"), await site.pod(n1, "b"), await site.pod(n2, "c")];
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   stop.abort();
   caches.stop();
   await site.close();
-}, 60_000);
+}, 180_000);
 
 test("pods have an address of each family and reach each other across nodes by both", async () => {
   const [a, , c] = pods as [Pod, Pod, Pod];

@@ -19,6 +19,7 @@ import { nodes as nodeKind } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";
 import type { ServiceSpec } from "#resources/types.gen.ts";
 import { must, openSite, type Site, type SiteNode } from "#test/host/network/site.ts";
+import { caughtUp } from "#test/support/caughtup.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
 import { service, slice } from "#test/unit/agents/proxy/build.ts";
 
@@ -113,13 +114,10 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
   }
 
   async function settled(): Promise<void> {
-    const known = () => caches.of(services).list().length + caches.of(endpointSlices).list().length;
-    for (let i = 0; i < 200 && known() < wanted.size; i++) await Bun.sleep(5);
+    await caughtUp(api, caches, services, endpointSlices);
     await Bun.sleep(20);
     for (const proxy of proxies) await proxy.settled();
   }
-
-  const wanted = new Set<string>();
 
   async function serve(
     name: string,
@@ -133,7 +131,6 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     ];
     api.put(services, service(name, spec, ingress));
     api.put(endpointSlices, slice(name, endpoints, ports));
-    wanted.add(`service ${name}`).add(`slice ${name}`);
     await settled();
   }
 
@@ -173,13 +170,13 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
       await network.settled();
     }
     pods = [await site.pod(n1, "a"), await site.pod(n1, "b"), await site.pod(n2, "c")];
-  }, 60_000);
+  }, 180_000);
 
   afterAll(async () => {
     stop.abort();
     caches.stop();
     await site.close();
-  }, 60_000);
+  }, 180_000);
 
   const at = (i: number, node: SiteNode): string => `${pods[i]?.ip}@${node.name}`;
 
@@ -228,7 +225,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
       "b",
       "c",
     ]);
-  }, 30_000);
+  }, 120_000);
 
   test("a pod reaches itself through its Service", async () => {
     const spec = { clusterIP: "10.43.0.8", ports: [{ port: 80 }] };
@@ -304,7 +301,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
       c: expect.any(Number),
     });
     expect(Object.keys(byPod(await load)).sort()).toEqual(["a", "b", "c"]);
-  }, 30_000);
+  }, 120_000);
 
   test("loadBalancerSourceRanges keep others out of the load balancer's address", async () => {
     const ports = [{ port: 80, nodePort: 30082 }];
@@ -319,7 +316,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     const ranges = ["192.168.50.0/24", "192.168.50.99/32"];
     await serve("lb", { ...spec, loadBalancerSourceRanges: ranges }, endpoints, [n1.address]);
     expect(byPod(await http(site.client.run, url))).toEqual({ c: 1 });
-  }, 30_000);
+  }, 120_000);
 
   test("pods on their way out serve while nothing else does", async () => {
     const spec = { clusterIP: "10.43.0.14", ports: [{ port: 80 }] };
