@@ -53,7 +53,7 @@ test("holds what its policy asks for, and no more", async () => {
   await server.must("delete", "configmap", "a");
   await server.kubectl(["get", "configmap", "none", "--as=jane"]);
   await server.must("get", "namespaces");
-  const all = await eventually("all events are written", 5_000, async () => {
+  const all = await eventually("all events are written", 60_000, async () => {
     const found = eventsIn(log);
     return found.some((each) => each.impersonatedUser !== undefined) && found;
   });
@@ -84,7 +84,7 @@ test("holds what its policy asks for, and no more", async () => {
   });
   expect(of("list", "namespaces")).toEqual([]);
   expect(statSync(log).mode & 0o777).toBe(0o600);
-}, 60_000);
+}, 180_000);
 
 test("is begun anew when it is full, and keeps so many old files", async () => {
   writeFileSync(
@@ -104,7 +104,7 @@ test("is begun anew when it is full, and keeps so many old files", async () => {
   for (const name of files) expect(statSync(path(name)).size).toBeLessThan(1.5 * 1024 * 1024);
   const names = files.flatMap((name) => eventsIn(path(name)).map((each) => each.requestURI));
   expect(names.length).toBeGreaterThan(0);
-}, 60_000);
+}, 180_000);
 
 test("with a policy that is wrong is refused at the start", async () => {
   writeFileSync(path("policy.yaml"), POLICY.replace("level: None}", "level: Everything}"));
@@ -113,4 +113,4 @@ test("with a policy that is wrong is refused at the start", async () => {
   expect([wrong.exitCode, wrong.stderr]).toEqual([1, expect.stringContaining("rules.4.level")]);
   const half = await server.fails(...both.slice(0, 2));
   expect([half.exitCode, half.stderr]).toEqual([2, expect.stringContaining("give both")]);
-}, 60_000);
+}, 180_000);

@@ -9,7 +9,7 @@ let server: PlainServer;
 beforeAll(async () => {
   server = await plainServer();
   await server.start();
-}, 30_000);
+}, 120_000);
 afterAll(() => server?.close());
 
 const file = (name: string): string => join(server.dir, name);
@@ -36,7 +36,7 @@ spec:
   );
   await server.must("apply", "-f", file("csr.yaml"));
   await server.must("certificate", "approve", "jane");
-  const certificate = await eventually("the certificate is issued", 10_000, async () => {
+  const certificate = await eventually("the certificate is issued", 60_000, async () => {
     const path = "jsonpath={.status.certificate}";
     return (await server.must("get", "csr", "jane", "-o", path)) || undefined;
   });
@@ -62,4 +62,4 @@ spec:
   await server.must("create", "rolebinding", "devs", "--clusterrole=view", "--group=devs");
   expect((await asJane("get", "pods")).stderr).toContain("No resources found");
   expect((await asJane("get", "pods", "-A")).exitCode).toBe(1);
-}, 60_000);
+}, 180_000);

@@ -37,14 +37,14 @@ beforeAll(async () => {
   config.loadFromFile(cluster.kubeconfig);
   core = config.makeApiClient(CoreV1Api);
   await cluster.apply(webManifest({ replicas: 1 }));
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
-}, 90_000);
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
+}, 270_000);
 
 afterAll(async () => {
   if (checkBefore === undefined) delete process.env[CHECK];
   else process.env[CHECK] = checkBefore;
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 const namespace = "default";
 
@@ -97,7 +97,7 @@ test("all kinds of patches", async () => {
   const whole = { ...applied, metadata: { name: "web", labels: { applied: "yes" } } };
   const server = await patch(PatchStrategy.ServerSideApply, whole, manager);
   expect(server.metadata?.managedFields?.some(({ manager }) => manager === "tests")).toBe(true);
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
 });
 
 test("generic objects are made by their kind alone", async () => {
@@ -124,7 +124,7 @@ test("a watch tells of changes in order", async () => {
   const body = { metadata: { name: "watched" }, data: { x: "y" } };
   await core.replaceNamespacedConfigMap({ namespace, name: "watched", body });
   await core.deleteNamespacedConfigMap({ namespace, name: "watched" });
-  await eventually("three events came", 5_000, async () => seen.length >= 3);
+  await eventually("three events came", 60_000, async () => seen.length >= 3);
   request.abort();
   expect(seen).toEqual(["ADDED watched", "MODIFIED watched", "DELETED watched"]);
 });
@@ -141,12 +141,12 @@ test("an informer has what is there, and what comes", async () => {
   try {
     expect(events).toContain("add kube-root-ca.crt");
     await core.createNamespacedConfigMap({ namespace, body: { metadata: { name: "informed" } } });
-    await eventually("it was added", 5_000, async () => events.includes("add informed"));
+    await eventually("it was added", 60_000, async () => events.includes("add informed"));
     const body = { metadata: { name: "informed" }, data: { x: "y" } };
     await core.replaceNamespacedConfigMap({ namespace, name: "informed", body });
-    await eventually("it was updated", 5_000, async () => events.includes("update informed"));
+    await eventually("it was updated", 60_000, async () => events.includes("update informed"));
     await core.deleteNamespacedConfigMap({ namespace, name: "informed" });
-    await eventually("it was deleted", 5_000, async () => events.includes("delete informed"));
+    await eventually("it was deleted", 60_000, async () => events.includes("delete informed"));
   } finally {
     await informer.stop();
   }
@@ -184,16 +184,16 @@ test("logs are streamed", async () => {
   ];
   const spec = { containers, terminationGracePeriodSeconds: 0 };
   await core.createNamespacedPod({ namespace, body: { metadata: { name: "logger" }, spec } });
-  await cluster.must("wait", "--for=condition=Ready", "pod/logger", "--timeout=20s");
+  await cluster.must("wait", "--for=condition=Ready", "pod/logger", "--timeout=120s");
   const stream = new PassThrough();
   let text = "";
   stream.on("data", (chunk) => (text += String(chunk)));
   const options = { follow: true, tailLines: 1000 };
   const ended = new Promise((resolve) => stream.once("end", resolve));
   await new Log(config).log(namespace, "logger", "main", stream, options);
-  await eventually("ten lines came", 10_000, async () => text.split("\n").length > 10);
+  await eventually("ten lines came", 60_000, async () => text.split("\n").length > 10);
   await core.deleteNamespacedPod({ namespace, name: "logger" });
   await ended;
   const lines = text.split("\n").slice(0, 10);
   expect(lines).toEqual(Array.from({ length: 10 }, (_, at) => `line ${at + 1}`));
-}, 30_000);
+}, 120_000);

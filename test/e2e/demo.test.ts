@@ -9,7 +9,7 @@ import { tracesOf } from "#test/support/traces.ts";
 import { instanceOf } from "../../src/main/instance.ts";
 
 const ROOT = join(import.meta.dir, "../..");
-const DEMO_MS_MAX = 120_000;
+const DEMO_MS_MAX = 360_000;
 
 let clone: string;
 let dataDir: string;

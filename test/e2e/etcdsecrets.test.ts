@@ -77,7 +77,7 @@ test("a server that is told to encrypts all Secrets, others go on reading them",
   await second.kubectl("patch", "secret", "old", "-p", '{"metadata":{"labels":{"x":"y"}}}');
   await expectAllSealed();
   await expectReadable("old", "new", "newer");
-}, 60_000);
+}, 180_000);
 
 test("the keys lie in etcd sealed, and are the same at all servers", async () => {
   const keys = readFileSync(join(first.dataDir, "encryption-keys"), "utf8");
@@ -100,7 +100,7 @@ test("a new key is used by servers that run, and old Secrets stay readable", asy
   await second.start("--encrypt-secrets");
   for (const value of (await stored()).values()) expect(value).toContain(`:${id}:`);
   await expectReadable("old", "new", "newer", "rotated");
-}, 60_000);
+}, 180_000);
 
 test("a server whose keys were damaged takes those of the cluster", async () => {
   await second.kill("SIGKILL");
@@ -122,7 +122,7 @@ test("a migration leaves them encrypted at both ends", async () => {
   await expectAllSealed();
   for (const server of [first, second]) await server.start("--encrypt-secrets");
   await expectReadable("old", "rotated");
-}, 90_000);
+}, 270_000);
 
 test("a key file of one server's own is refused", async () => {
   await second.kill("SIGTERM");

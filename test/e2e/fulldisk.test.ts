@@ -16,7 +16,7 @@ beforeAll(async () => {
   await mustRun(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk]);
   server = await plainServer({ dataDir: disk });
   await server.start();
-}, 30_000);
+}, 120_000);
 afterAll(async () => {
   await server?.close();
   await run(["umount", disk]);
@@ -72,4 +72,4 @@ test("refuses with one clear reason, and loses nothing that it took", async () =
   await server.stop("SIGKILL");
   await server.start();
   expect(await names()).toEqual(expect.arrayContaining([...taken, "configmap/c99"]));
-}, 90_000);
+}, 270_000);

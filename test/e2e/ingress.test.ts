@@ -42,13 +42,13 @@ beforeAll(async () => {
   await cluster.apply(webManifest());
   await addSecret();
   await cluster.apply(INGRESS);
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
-}, 120_000);
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
+}, 360_000);
 
 afterAll(async () => {
   await cluster?.close();
   rmSync(LOG, { force: true });
-}, 60_000);
+}, 180_000);
 
 test("the class is ours, and the status shows the node's address", async () => {
   const path = "jsonpath={.spec.ingressClassName} {.status.loadBalancer.ingress[0].ip}";
@@ -58,7 +58,7 @@ test("the class is ours, and the status shows the node's address", async () => {
     "-o",
     "jsonpath={.items[0].status.addresses[0].address}",
   );
-  await eventually("an address", 10_000, async () => {
+  await eventually("an address", 60_000, async () => {
     const shown = await cluster.must("get", "ingress", "web", "-o", path);
     return shown === `bramble ${node}`;
   });
@@ -68,11 +68,11 @@ test("HTTPS by the Secret's certificate, and plain HTTP is sent there", async ()
   const [http, https] = cluster.ingressPorts;
   const at = ["--connect-to", `web.test:${https}:127.0.0.1:${https}`];
   const ca = ["--cacert", `${cluster.dir}/web.crt`];
-  const text = await eventually("HTTPS", 10_000, () =>
-    mustRun(["curl", "-sSf", "-m", "5", ...at, ...ca, `https://web.test:${https}/`]),
+  const text = await eventually("HTTPS", 60_000, () =>
+    mustRun(["curl", "-sSf", "-m", "20", ...at, ...ca, `https://web.test:${https}/`]),
   );
   expect(text).toContain("hello");
   const plain = ["--connect-to", `web.test:${http}:127.0.0.1:${http}`];
-  const followed = ["curl", "-sSf", "-m", "5", "-L", ...at, ...plain, ...ca];
+  const followed = ["curl", "-sSf", "-m", "60", "-L", ...at, ...plain, ...ca];
   expect(await mustRun([...followed, `http://web.test:${http}/`])).toContain("hello");
 });

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { runProcess } from "#base/process.ts";
+import { eventually } from "#test/support/instance.ts";
 import { startServer, type TestServer } from "#test/support/server.ts";
 
 let server: TestServer;
@@ -94,21 +95,21 @@ describe("reading", () => {
       env: { ...process.env, ...env() },
       stdout: "pipe",
     });
-    const reader = child.stdout.getReader();
     let seen = "";
-    const decoder = new TextDecoder();
-    // The watch stands once it has shown something: names are made until one is seen.
-    for (let i = 0; i < 100 && !seen.includes("watched-"); i++) {
-      await kubectl(`create configmap watched-${i}`);
-      const { value } = await Promise.race([
-        reader.read(),
-        Bun.sleep(100).then(() => ({ value: undefined })),
-      ]);
-      seen += value === undefined ? "" : decoder.decode(value);
+    const reading = (async () => {
+      for await (const chunk of child.stdout) seen += new TextDecoder().decode(chunk);
+    })();
+    try {
+      // The watch stands once it has shown something: names are made until one is seen.
+      let made = 0;
+      await eventually("a new name", 60_000, async () => {
+        await kubectl(`create configmap watched-${made++}`);
+        return seen.includes("configmap/watched-");
+      });
+    } finally {
+      child.kill();
+      await reading;
     }
-    child.kill();
-    await child.exited;
-    expect(seen).toContain("configmap/watched-");
   });
 });
 
@@ -243,12 +244,12 @@ describe("changing", () => {
   test("delete, wait", async () => {
     await kubectl("create configmap gone");
     await kubectl("delete cm gone --wait");
-    await kubectl("wait --for=delete cm/gone --timeout=2s");
+    await kubectl("wait --for=delete cm/gone --timeout=60s");
     await kubectl("run ready --image=web:1");
     const status = '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}';
     await kubectl(`patch pod ready --subresource=status -p '${status}'`);
-    await kubectl("wait --for=condition=Ready pod/ready --timeout=2s");
-    await kubectl("wait --for=jsonpath={.status.phase}=Running pod/ready --timeout=2s");
+    await kubectl("wait --for=condition=Ready pod/ready --timeout=60s");
+    await kubectl("wait --for=jsonpath={.status.phase}=Running pod/ready --timeout=60s");
     await kubectl("delete pod ready --grace-period=0 --force");
     expect(await kubectl("get pods -l run=ready -o name")).toBe("");
   });
@@ -315,14 +316,14 @@ describe("custom resources", () => {
       },
     };
     await kubectl("apply -f -", JSON.stringify(crd));
-    await kubectl("wait --for=condition=Established crd/bees.x.io --timeout=5s");
+    await kubectl("wait --for=condition=Established crd/bees.x.io --timeout=60s");
     const bee =
       '{"apiVersion":"x.io/v1","kind":"Bee","metadata":{"name":"maya"},"spec":{"wings":4}}';
     await kubectl("apply -f -", bee);
     expect(await kubectl("get be")).toMatch(/NAME +WINGS\nmaya +4/);
     expect(await kubectl("get all -o name")).toContain("bee.x.io/maya");
     expect(await kubectl("explain bee.spec.wings")).toContain("<integer>");
-    await kubectl("delete crd bees.x.io --timeout=10s");
+    await kubectl("delete crd bees.x.io --timeout=120s");
     // What kubectl says depends on how old its copy of the discovery is.
     expect((await tryKubectl("get bees")).exitCode).toBe(1);
   });

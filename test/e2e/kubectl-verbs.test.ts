@@ -298,9 +298,9 @@ describe("the rest", () => {
 
   test("wait, in all its forms", async () => {
     await kubectl("create", "configmap", "waited", "--from-literal=a=b");
-    await kubectl("wait", "--for=create", "cm/waited", "--timeout=2s");
-    await kubectl("wait", "--for=jsonpath={.data.a}=b", "cm/waited", "--timeout=2s");
-    await kubectl("wait", "--for=jsonpath={.data.a}", "cm/waited", "--timeout=2s");
+    await kubectl("wait", "--for=create", "cm/waited", "--timeout=60s");
+    await kubectl("wait", "--for=jsonpath={.data.a}=b", "cm/waited", "--timeout=60s");
+    await kubectl("wait", "--for=jsonpath={.data.a}", "cm/waited", "--timeout=60s");
     const late = await tryKubectl([
       "wait",
       "--for=jsonpath={.data.a}=c",
@@ -308,16 +308,16 @@ describe("the rest", () => {
       "--timeout=100ms",
     ]);
     expect(late.stderr).toContain("timed out waiting");
-    const soon = kubectl("wait", "--for=create", "cm/later", "--timeout=10s");
+    const soon = kubectl("wait", "--for=create", "cm/later", "--timeout=120s");
     await kubectl("create", "configmap", "later");
     expect(await soon).toContain("condition met");
-    const gone = kubectl("wait", "--for=delete", "cm/later", "--timeout=10s");
+    const gone = kubectl("wait", "--for=delete", "cm/later", "--timeout=120s");
     await kubectl("delete", "cm", "later");
     await gone;
     await kubectl("create", "deployment", "cond", "--image=a");
     const status = '{"status":{"conditions":[{"type":"Available","status":"False"}]}}';
     await kubectl("patch", "deploy", "cond", "--subresource=status", "-p", status);
-    await kubectl("wait", "--for=condition=Available=False", "deploy/cond", "--timeout=2s");
+    await kubectl("wait", "--for=condition=Available=False", "deploy/cond", "--timeout=60s");
   });
 
   test("deletions leave, or take, what depends on the object", async () => {

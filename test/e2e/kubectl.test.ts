@@ -9,12 +9,12 @@ let cluster: Instance;
 beforeAll(async () => {
   cluster = await startInstance({ name: "kubectl", images: ["1", "2"] });
   await cluster.apply(webManifest({ nodePort: cluster.nodePort }));
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
-}, 90_000);
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 const names = async (selector: string): Promise<string[]> => {
   const path = "jsonpath={.items[*].metadata.name}";
@@ -37,7 +37,7 @@ test("a Service answers from all of its pods, by cluster address and node port",
   );
   for (const url of [`http://${await clusterIp("web")}/`, `http://${node}:${cluster.nodePort}/`]) {
     const seen = new Set<string>();
-    await eventually(`${url} answers from 3 pods`, 10_000, async () => {
+    await eventually(`${url} answers from 3 pods`, 60_000, async () => {
       seen.add((await (await fetch(url, { keepalive: false })).text()).trim());
       return seen.size === 3;
     });
@@ -49,29 +49,29 @@ test("scale changes the number of pods, up and down", async () => {
   expect(await cluster.must("scale", "deployment/web", "--replicas=5")).toBe(
     "deployment.apps/web scaled\n",
   );
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   expect(await names("app=web")).toHaveLength(5);
   await cluster.must("scale", "deployment/web", "--replicas=3");
-  await eventually("3 pods are left", 15_000, async () => (await names("app=web")).length === 3);
+  await eventually("3 pods are left", 60_000, async () => (await names("app=web")).length === 3);
 });
 
 test("a killed container is started again, a deleted pod replaced", async () => {
   const [victim = "", doomed = ""] = await names("app=web");
   // The server is a child of the container's first process, which ends when that child does.
   await cluster.must("exec", victim, "--", "sh", "-c", "kill $(pidof httpd)");
-  await eventually("the container runs again", 20_000, async () => {
+  await eventually("the container runs again", 60_000, async () => {
     const path =
       "jsonpath={.status.containerStatuses[0].restartCount} {.status.containerStatuses[0].ready}";
     return (await cluster.must("get", "pod", victim, "-o", path)) === "1 true";
   });
   await cluster.must("delete", "pod", doomed);
-  const left = await eventually("there are 3 pods", 15_000, async () => {
+  const left = await eventually("there are 3 pods", 60_000, async () => {
     const now = await names("app=web");
     return now.length === 3 && now;
   });
   expect(left).not.toContain(doomed);
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
-}, 60_000);
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
+}, 180_000);
 
 test("rollout undo brings the old image back", async () => {
   const image = () =>
@@ -83,19 +83,19 @@ test("rollout undo brings the old image back", async () => {
       "jsonpath={.spec.template.spec.containers[0].image}",
     );
   await cluster.must("set", "image", "deployment/web", "web=bramble.local/web:2");
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   expect(await image()).toBe("bramble.local/web:2");
   expect(await cluster.must("rollout", "history", "deployment/web")).toMatch(/\n1 .*\n2 /);
   expect(await cluster.must("rollout", "undo", "deployment/web")).toContain("rolled back");
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   expect(await image()).toBe("bramble.local/web:1");
   const running = "jsonpath={.items[*].spec.containers[0].image}";
-  const images = await eventually("only the old image runs", 15_000, async () => {
+  const images = await eventually("only the old image runs", 60_000, async () => {
     const all = (await cluster.must("get", "pods", "-l", "app=web", "-o", running)).split(" ");
     return all.length === 3 && all;
   });
   expect(new Set(images)).toEqual(new Set(["bramble.local/web:1"]));
-}, 90_000);
+}, 270_000);
 
 const LOGGER = `
 apiVersion: v1
@@ -112,8 +112,11 @@ spec:
 
 test("logs, and logs -f as they are written", async () => {
   await cluster.apply(LOGGER);
-  await cluster.must("wait", "--for=condition=Ready", "pod/logger", "--timeout=20s");
-  expect(await cluster.must("logs", "logger", "--limit-bytes=7")).toBe("line 1\n");
+  await cluster.must("wait", "--for=condition=Ready", "pod/logger", "--timeout=120s");
+  const first = await eventually("a line", 60_000, () =>
+    cluster.must("logs", "logger", "--limit-bytes=7").then((text) => text || undefined),
+  );
+  expect(first).toBe("line 1\n");
   const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "logs", "-f", "logger"];
   const child = Bun.spawn(argv, { stdout: "pipe", stderr: "pipe" });
   try {
@@ -129,7 +132,7 @@ test("logs, and logs -f as they are written", async () => {
     await child.exited;
   }
   await cluster.must("delete", "pod", "logger");
-}, 60_000);
+}, 180_000);
 
 test("exec passes input, output and the exit status", async () => {
   const run = (...command: string[]) => cluster.kubectl(["exec", "deploy/web", "--", ...command]);
@@ -159,7 +162,7 @@ test("exec -it is a terminal", async () => {
   await terminal.until(/\/dev\/pts\/\d+\r\n42\r\n/);
   terminal.type("exit 3\r");
   expect(await terminal.exited).toBe(3);
-}, 30_000);
+}, 120_000);
 
 test("get -w shows changes as they come", async () => {
   const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "get", "configmaps", "-w"];
@@ -172,7 +175,7 @@ test("get -w shows changes as they come", async () => {
   })();
   try {
     await cluster.must("create", "configmap", "before-watch");
-    await eventually("the watch shows the new object", 10_000, async () => {
+    await eventually("the watch shows the new object", 60_000, async () => {
       await cluster.must(
         "annotate",
         "configmap",
@@ -182,12 +185,12 @@ test("get -w shows changes as they come", async () => {
       return lines.length > 0;
     });
     await cluster.must("create", "configmap", "watched");
-    await eventually("and the next", 10_000, async () => lines.includes("configmap/watched"));
+    await eventually("and the next", 60_000, async () => lines.includes("configmap/watched"));
   } finally {
     child.kill();
     await reading;
   }
-}, 30_000);
+}, 120_000);
 
 test("diff shows what apply would change, and changes nothing", async () => {
   const manifest = webManifest({ nodePort: cluster.nodePort, greeting: "changed" });
@@ -222,7 +225,12 @@ test("patch, label, annotate and replace change one object", async () => {
 });
 
 test("wait returns when a condition holds, and fails when time is over", async () => {
-  const ready = await cluster.must("wait", "--for=condition=Available", "deployment/web");
+  const ready = await cluster.must(
+    "wait",
+    "--for=condition=Available",
+    "deployment/web",
+    "--timeout=120s",
+  );
   expect(ready).toBe("deployment.apps/web condition met\n");
   const late = await cluster.kubectl(["wait", "--for=delete", "deployment/web", "--timeout=200ms"]);
   expect(late.exitCode).toBe(1);

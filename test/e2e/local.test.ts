@@ -9,7 +9,7 @@ import { tracesOf } from "#test/support/traces.ts";
 import { rangesOf } from "../../src/main/local/profile.ts";
 
 const ROOT = join(import.meta.dir, "../..");
-const TEST_MS_MAX = 120_000;
+const TEST_MS_MAX = 360_000;
 const OTHER = `apiVersion: v1
 kind: Config
 clusters: [{name: other, cluster: {server: "https://other:6443"}}]
@@ -51,13 +51,13 @@ async function deployWeb(nodes: number): Promise<string> {
   const manifest = readFileSync(join(ROOT, "install/demo.yaml"), "utf8");
   writeFileSync(join(home, "web.yaml"), manifest.replace(/ {6}nodePort: NODE_PORT\n/, ""));
   await must("apply", "-f", join(home, "web.yaml"));
-  await must("rollout", "status", "deployment/web", "--timeout", "60s");
+  await must("rollout", "status", "deployment/web", "--timeout", "120s");
   return must("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
 }
 
 async function answersOf(address: string): Promise<Set<string>> {
   const answers = new Set<string>();
-  await eventually("each of three pods answers", 20_000, async () => {
+  await eventually("each of three pods answers", 60_000, async () => {
     answers.add(await (await fetch(`http://${address}/`)).text());
     return answers.size === 3;
   });

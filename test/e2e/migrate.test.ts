@@ -135,7 +135,7 @@ async function inform() {
 async function seesNew(names: () => Set<string | undefined>, name: string): Promise<void> {
   const body = { metadata: { name } };
   expect((await ask(`${PATH}/configmaps`, body)).status).toBe(201);
-  await eventually(`the informer sees ${name}`, 15_000, async () => {
+  await eventually(`the informer sees ${name}`, 60_000, async () => {
     return names().has(name) && names().size > MAPS;
   });
 }
@@ -174,7 +174,7 @@ beforeAll(async () => {
   await server.start(...ENCRYPTED);
   await fill();
   informer = await inform();
-}, 90_000);
+}, 270_000);
 
 afterAll(async () => {
   await informer?.stop();
@@ -211,7 +211,7 @@ test("to etcd: refused while the server runs, killed half way, then whole", asyn
   await assertOld(page, page.items[0]?.metadata.name ?? "");
   await seesNew(informer.names, "after-the-move");
   expectRefused(await migrate("--to", etcdFlag()), "uses the data directory");
-}, 90_000);
+}, 270_000);
 
 test("a second server shares what came, and no cluster is overwritten", async () => {
   const second = await servers.add("m2", "192.0.2.2");
@@ -229,7 +229,7 @@ test("a second server shares what came, and no cluster is overwritten", async ()
   await second.kill("SIGTERM");
   expectRefused(await migrate("--to", etcdFlag()), "moved to etcd=");
   expectRefused(await migrate("--to", etcdFlag(), "--force"), "has a cluster already");
-}, 60_000);
+}, 180_000);
 
 test("to SQLite: killed half way the servers go on, then whole", async () => {
   await server.start();
@@ -262,4 +262,4 @@ test("to SQLite: killed half way the servers go on, then whole", async () => {
   await seesNew(informer.names, "after-the-way-back");
   await server.kill("SIGTERM");
   expectRefused(await migrate("--to", etcdFlag()), "still holds what moved to");
-}, 90_000);
+}, 270_000);

@@ -11,18 +11,18 @@ let cluster: Instance;
 beforeAll(async () => {
   cluster = await startInstance({ name: "rolling", images: ["1", "2"] });
   await cluster.apply(webManifest({ nodePort: cluster.nodePort }));
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
-}, 90_000);
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 async function updatedUnderLoad(url: string, tag: string) {
   const load = startLoad(url, REQUESTS_PER_SECOND);
   await Bun.sleep(500);
   await cluster.must("set", "image", "deployment/web", `web=bramble.local/web:${tag}`);
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=90s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   await Bun.sleep(2_000);
   return load.stop();
 }
@@ -34,7 +34,7 @@ test("3 replicas are replaced one after the other, by cluster address", async ()
   expect(sent).toBeGreaterThan(REQUESTS_PER_SECOND);
   // Old and new pods took part.
   expect(answers.size).toBeGreaterThanOrEqual(6);
-}, 120_000);
+}, 360_000);
 
 test("and back again, by node port", async () => {
   const path = "jsonpath={.items[0].status.addresses[?(@.type=='InternalIP')].address}";
@@ -42,4 +42,4 @@ test("and back again, by node port", async () => {
   const { failures, answers } = await updatedUnderLoad(`http://${node}:${cluster.nodePort}/`, "1");
   expect(failures).toEqual([]);
   expect(answers.size).toBeGreaterThanOrEqual(6);
-}, 120_000);
+}, 360_000);

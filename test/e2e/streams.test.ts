@@ -33,11 +33,11 @@ beforeAll(async () => {
     const [first = ""] = (await cluster.must("logs", "source")).split(" ");
     return first.length === 32 && first;
   });
-}, 90_000);
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 const md5 = async (file: Blob): Promise<string> => {
   const hasher = new Bun.CryptoHasher("md5");
@@ -69,7 +69,7 @@ async function forwarded(use: (url: string) => Promise<void>): Promise<void> {
   const child = Bun.spawn([...argv, `${port}:8080`], { stdout: "ignore", stderr: "ignore" });
   const url = `http://127.0.0.1:${port}`;
   try {
-    await eventually("it answers", 10_000, async () => (await fetch(`${url}/small`)).ok);
+    await eventually("it answers", 60_000, async () => (await fetch(`${url}/small`)).ok);
     await use(url);
   } finally {
     child.kill("SIGKILL");
@@ -83,14 +83,14 @@ test("100 MB come and go by cp as they are", async () => {
   expect(await md5(Bun.file(here))).toBe(sum);
   await cluster.must("cp", here, "source:/www/again");
   expect(await cluster.must("exec", "source", "--", "md5sum", "/www/again")).toStartWith(sum);
-}, 120_000);
+}, 360_000);
 
 test("100 MB come through a forwarded port as they are", async () => {
   await forwarded(async (url) => {
     const answer = await fetch(`${url}/big`);
     expect(await md5(await answer.blob())).toBe(sum);
   });
-}, 60_000);
+}, 180_000);
 
 test("50 at once are answered, and nothing stays of them when their client is killed", async () => {
   const before = openFiles();
@@ -104,15 +104,15 @@ test("50 at once are answered, and nothing stays of them when their client is ki
     while (half.length < STREAMS) {
       // The web server's queue holds nine that it has not taken yet.
       for (let i = 0; i < AT_ONCE; i++) half.push(unread(Number(new URL(url).port)));
-      await eventually("they are open", 20_000, async () => (await serving()) >= half.length);
+      await eventually("they are open", 60_000, async () => (await serving()) >= half.length);
     }
     for (const socket of half) socket.write("GET /big HTTP/1.0\r\n\r\n");
-    await eventually("bytes come", 20_000, async () => half.some((one) => one.bytesRead > 0));
+    await eventually("bytes come", 60_000, async () => half.some((one) => one.bytesRead > 0));
     expect(await serving()).toBe(STREAMS);
   });
-  await eventually("the streams are gone", 20_000, async () => (await serving()) === 0);
-  await eventually("their files are closed", 20_000, async () => openFiles() <= before + 5);
-}, 90_000);
+  await eventually("the streams are gone", 60_000, async () => (await serving()) === 0);
+  await eventually("their files are closed", 60_000, async () => openFiles() <= before + 5);
+}, 270_000);
 
 test("commands of clients that die end with them", async () => {
   const before = openFiles();
@@ -121,8 +121,8 @@ test("commands of clients that die end with them", async () => {
     Bun.spawn([...argv, "sleep", "77777"], { stdin: "pipe", stdout: "ignore", stderr: "ignore" }),
   );
   const running = () => processes("sleep 77777");
-  await eventually("the commands run", 20_000, async () => (await running()) === 5);
+  await eventually("the commands run", 60_000, async () => (await running()) === 5);
   for (const child of children) child.kill("SIGKILL");
-  await eventually("the commands are gone", 20_000, async () => (await running()) === 0);
-  await eventually("the streams are gone", 20_000, async () => openFiles() <= before + 5);
-}, 90_000);
+  await eventually("the commands are gone", 60_000, async () => (await running()) === 0);
+  await eventually("the streams are gone", 60_000, async () => openFiles() <= before + 5);
+}, 270_000);

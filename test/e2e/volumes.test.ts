@@ -9,11 +9,11 @@ let cluster: Instance;
 
 beforeAll(async () => {
   cluster = await startInstance({ name: "volumes", images: ["1"] });
-}, 90_000);
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 /** A container that does nothing, with the volume at /d. */
 const container = (volume: string) =>
@@ -43,7 +43,8 @@ spec:
 
 const inPod = (pod: string, script: string) =>
   cluster.kubectl(["exec", pod, "--", "sh", "-c", script]);
-const isReady = (pod: string) => cluster.must("wait", `pod/${pod}`, "--for=condition=Ready");
+const isReady = (pod: string) =>
+  cluster.must("wait", `pod/${pod}`, "--for=condition=Ready", "--timeout=120s");
 const field = (what: string, path: string) =>
   cluster.must("get", ...what.split(" "), "-o", `jsonpath={${path}}`);
 
@@ -66,19 +67,19 @@ spec:
     - metadata: {name: data}
       spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 `);
-  await cluster.must("rollout", "status", "statefulset/db", "--timeout=30s");
+  await cluster.must("rollout", "status", "statefulset/db", "--timeout=120s");
   expect((await inPod("db-0", "echo kept > /d/file")).exitCode).toBe(0);
   const before = await field("pod db-0", ".metadata.uid");
   await cluster.must("delete", "pod", "db-0");
   await cluster.stop("SIGKILL");
   await cluster.start();
-  await eventually("the pod is replaced", 20_000, async () => {
+  await eventually("the pod is replaced", 60_000, async () => {
     const uid = await field("pod db-0", ".metadata.uid");
     const ready = ".status.conditions[?(@.type=='Ready')].status";
     return uid !== before && (await field("pod db-0", ready)) === "True";
   });
   expect((await inPod("db-0", "cat /d/file")).stdout).toBe("kept\n");
-}, 60_000);
+}, 180_000);
 
 test("deleting the claim removes the folder, once no pod uses it", async () => {
   await cluster.apply(`${claimTemplate("gone", "1Gi", "local-path")}---${podWith("gone", "gone")}`);
@@ -91,9 +92,9 @@ test("deleting the claim removes the folder, once no pod uses it", async () => {
   await cluster.must("delete", "pvc", "gone", "--wait=false");
   expect(await field("pvc gone", ".metadata.finalizers[0]")).toBe("kubernetes.io/pvc-protection");
   await cluster.must("delete", "pod", "gone");
-  await eventually("the folder is gone", 10_000, async () => !existsSync(path));
-  await cluster.must("wait", `pv/${volume}`, "--for=delete", "--timeout=10s");
-}, 60_000);
+  await eventually("the folder is gone", 60_000, async () => !existsSync(path));
+  await cluster.must("wait", `pv/${volume}`, "--for=delete", "--timeout=120s");
+}, 180_000);
 
 test("a class with a size limit gives a file system of just that size", async () => {
   await cluster.apply(`
@@ -115,8 +116,13 @@ parameters: {sizeLimit: loop}
   expect(full.stderr).toContain("No space left on device");
   const volume = await field("pvc small", ".spec.volumeName");
   await cluster.must("delete", "pod/small", "pvc/small");
-  await cluster.must("wait", `pv/${volume}`, "--for=jsonpath={.status.phase}=Released");
+  await cluster.must(
+    "wait",
+    `pv/${volume}`,
+    "--for=jsonpath={.status.phase}=Released",
+    "--timeout=120s",
+  );
   await cluster.must("delete", "pv", volume);
   const left = await readdir(join(cluster.dataDir, "storage"));
   expect(left.some((name) => name.startsWith(volume) && name.endsWith(".img"))).toBe(true);
-}, 60_000);
+}, 180_000);

@@ -5,7 +5,7 @@ import { webManifest } from "#test/e2e/web.ts";
 import { BUILD, GO, goTests, INSTALL_MS_MAX, PYTHON, python } from "#test/suites/programs.ts";
 import { type Instance, run, startInstance } from "#test/support/instance.ts";
 
-const SUITE_MS_MAX = 100_000;
+const SUITE_MS_MAX = 400_000;
 
 let cluster: Instance;
 let env: Record<string, string>;
@@ -13,12 +13,12 @@ let env: Record<string, string>;
 beforeAll(async () => {
   cluster = await startInstance({ name: "suites", images: ["1"] });
   await cluster.apply(webManifest({ replicas: 1 }));
-  await cluster.must("rollout", "status", "deployment/web", "--timeout=30s");
+  await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   const pod = await cluster.must("get", "pods", "-l", "app=web", "-o", "name");
   env = { KUBECONFIG: cluster.kubeconfig, SUITE_POD: pod.trim().replace("pod/", "") };
-}, 90_000);
+}, 270_000);
 
-afterAll(() => cluster?.close(), 60_000);
+afterAll(() => cluster?.close(), 180_000);
 
 /** Its words are the report of what failed. */
 async function passes(argv: string[]): Promise<string> {
@@ -31,7 +31,7 @@ test(
   "client-go: typed, dynamic, informers, leaders, apply, discovery, scale, pages, exec",
   async () => {
     const program = await goTests();
-    const out = await passes(["env", "-C", GO, program, "-test.v", "-test.timeout=95s"]);
+    const out = await passes(["env", "-C", GO, program, "-test.v", "-test.timeout=380s"]);
     await Bun.write(join(BUILD, "go.txt"), out);
     const ran = out.match(/^ *--- PASS: \S+/gm) ?? [];
     expect(ran.length).toBeGreaterThan(15);

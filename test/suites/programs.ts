@@ -6,7 +6,7 @@ import { mustRun } from "#test/support/instance.ts";
 export const GO = join(import.meta.dir, "go");
 export const PYTHON = join(import.meta.dir, "python");
 export const BUILD = join(import.meta.dir, "build");
-export const INSTALL_MS_MAX = 600_000;
+export const INSTALL_MS_MAX = 1_500_000;
 
 /** The compiled Go tests. The first time takes minutes on a small machine. */
 export async function goTests(): Promise<string> {

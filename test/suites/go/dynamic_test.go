@@ -75,7 +75,7 @@ func TestCustomResources(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		last, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		last, cancel := context.WithTimeout(context.Background(), patience*10*time.Second)
 		defer cancel()
 		_ = client.Resource(definitions).Delete(last, "cats.suite.example.com", metav1.DeleteOptions{})
 	})

@@ -192,14 +192,14 @@ func TestPortForward(t *testing.T) {
 	case <-ready:
 	case err := <-over:
 		t.Fatalf("it ended: %v", err)
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience * 20 * time.Second):
 		t.Fatal("it was never ready")
 	}
 	ports, err := forwarder.GetPorts()
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := &http.Client{Timeout: 20 * time.Second}
+	client := &http.Client{Timeout: patience * 20 * time.Second}
 	answers := make(chan error, 8)
 	for range cap(answers) {
 		go func() {

@@ -46,10 +46,13 @@ func typed(t *testing.T, contentType string) kubernetes.Interface {
 	return client
 }
 
+// patience is for machines that have other work: limits are those of a quiet one.
+const patience = 4
+
 // within is a context for a whole test.
 func within(t *testing.T, limit time.Duration) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), patience*limit)
 	t.Cleanup(cancel)
 	return ctx
 }
@@ -64,7 +67,7 @@ func namespace(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience*10*time.Second)
 		defer cancel()
 		if err := client.CoreV1().Namespaces().Delete(ctx, made.Name, metav1.DeleteOptions{}); err != nil {
 			t.Error(err)
@@ -75,7 +78,7 @@ func namespace(t *testing.T) string {
 
 func eventually(t *testing.T, what string, check func(ctx context.Context) (bool, error)) {
 	t.Helper()
-	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, 20*time.Second, true, check)
+	err := wait.PollUntilContextTimeout(context.Background(), 20*time.Millisecond, patience*20*time.Second, true, check)
 	if err != nil {
 		t.Fatalf("%s: %v", what, err)
 	}

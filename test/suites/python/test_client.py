@@ -111,7 +111,7 @@ def test_watch(core, namespace):
         namespace,
         resource_version=started,
         label_selector="suite=python",
-        timeout_seconds=10,
+        timeout_seconds=60,
     ):
         kinds.append(event["type"])
         if event["type"] == "DELETED":
