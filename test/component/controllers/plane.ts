@@ -7,6 +7,8 @@ import type { Caches } from "#client/cache.types.ts";
 import type { Client } from "#client/client.ts";
 import { createClient } from "#client/http.ts";
 import { startControllers } from "#controllers/all.ts";
+import type { Signer } from "#controllers/csr/controller.ts";
+import type { Store } from "#store/store.ts";
 import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
 import { Hollow, type HollowOptions } from "#test/support/hollow.ts";
 
@@ -22,10 +24,19 @@ export interface Plane {
   close(): Promise<void>;
 }
 
+export interface PlaneOptions extends Partial<HollowOptions> {
+  nodeGraceMs?: number;
+  clusterCidr?: string;
+  signCertificate?: Signer;
+  /** One that has objects already; it stays open. */
+  store?: Store;
+}
+
 export async function startPlane(
   nodes: readonly string[] = ["n1", "n2"],
-  more: Partial<HollowOptions> & { nodeGraceMs?: number; clusterCidr?: string } = {},
+  options: PlaneOptions = {},
 ): Promise<Plane> {
+  const { store, signCertificate = () => "not a certificate", ...more } = options;
   const lines: string[] = [];
   const log = createLog({
     level: "warn",
@@ -33,7 +44,7 @@ export async function startPlane(
     now: () => Date.now(),
     write: (line) => lines.push(line),
   });
-  const test = await startApi({ log });
+  const test = await startApi({ log, ...(store && { store }) });
   const writes: string[] = [];
   const client = createClient((request) => {
     const { pathname } = new URL(request.url);
@@ -52,7 +63,7 @@ export async function startPlane(
     clusterCidr: more.clusterCidr ?? "10.42.0.0/16",
     serviceCidr: "10.43.0.0/16",
     nodeGraceMs: more.nodeGraceMs ?? 10_000,
-    signCertificate: () => "not a certificate",
+    signCertificate,
   });
   const hollow = new Hollow({ ...shared, caches, nodes, ...more });
   await hollow.start();
