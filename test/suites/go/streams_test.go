@@ -14,6 +14,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/httpstream"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/tools/portforward"
@@ -24,20 +25,37 @@ import (
 // podURL is the URL of a stream of SUITE_POD, a running pod.
 func podURL(t *testing.T, subresource string, options *corev1.PodExecOptions) *url.URL {
 	t.Helper()
+	// A nil of this type is no nil object.
+	if options == nil {
+		return streamURL(t, "default", suitePod(t), subresource, nil)
+	}
+	return streamURL(t, "default", suitePod(t), subresource, options)
+}
+
+func suitePod(t *testing.T) string {
+	t.Helper()
 	pod := os.Getenv("SUITE_POD")
 	if pod == "" {
 		t.Fatal("SUITE_POD is not set")
 	}
+	return pod
+}
+
+func streamURL(t *testing.T, ns, pod, subresource string, options runtime.Object) *url.URL {
+	t.Helper()
 	request := typed(t, "application/json").CoreV1().RESTClient().Post().
-		Resource("pods").Namespace("default").Name(pod).SubResource(subresource)
+		Resource("pods").Namespace(ns).Name(pod).SubResource(subresource)
 	if options != nil {
 		request = request.VersionedParams(options, scheme.ParameterCodec)
 	}
 	return request.URL()
 }
 
+// first is the version of which clients never close the standard input, and may miss the error.
+const first = "spdy channel.k8s.io"
+
 // executors has one of each sort: what kubectl asks for, what clients from before WebSockets ask
-// for (in its newest and its oldest words), and who can do both.
+// for (in each of its versions), and who can do both.
 func executors(t *testing.T, target *url.URL) map[string]remotecommand.Executor {
 	t.Helper()
 	cfg := config(t)
@@ -58,7 +76,8 @@ func executors(t *testing.T, target *url.URL) map[string]remotecommand.Executor 
 		t.Fatal(err)
 	}
 	all := map[string]remotecommand.Executor{"websocket": socket, "spdy": old, "either": either}
-	for _, version := range []string{"v4.channel.k8s.io", "v2.channel.k8s.io"} {
+	versions := []string{"v5.channel.k8s.io", "v4.channel.k8s.io", "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"}
+	for _, version := range versions {
 		one, err := remotecommand.NewSPDYExecutorForProtocols(transport, upgrader, "POST", target, version)
 		if err != nil {
 			t.Fatal(err)
@@ -75,6 +94,9 @@ func TestExec(t *testing.T) {
 		Stdin:   true, Stdout: true, Stderr: true,
 	})
 	for name, executor := range executors(t, target) {
+		if name == first {
+			continue
+		}
 		t.Run(name, func(t *testing.T) {
 			var out, errs bytes.Buffer
 			err := executor.StreamWithContext(within(t, 20*time.Second), remotecommand.StreamOptions{
@@ -88,6 +110,20 @@ func TestExec(t *testing.T) {
 				t.Fatalf("%q and %q", out.String(), errs.String())
 			}
 		})
+	}
+}
+
+// The first version there was: input that never ends, both outputs.
+func TestExecFirstVersion(t *testing.T) {
+	target := podURL(t, "exec", &corev1.PodExecOptions{
+		Command: []string{"sh", "-c", "head -c 5; echo done >&2"}, Stdin: true, Stdout: true, Stderr: true,
+	})
+	var out, errs bytes.Buffer
+	err := executors(t, target)[first].StreamWithContext(within(t, 20*time.Second), remotecommand.StreamOptions{
+		Stdin: strings.NewReader("hello"), Stdout: &out, Stderr: &errs,
+	})
+	if err != nil || out.String() != "hello" || strings.TrimSpace(errs.String()) != "done" {
+		t.Fatalf("%q and %q: %v", out.String(), errs.String(), err)
 	}
 }
 
@@ -111,14 +147,17 @@ func TestExecMuch(t *testing.T) {
 	}
 }
 
-type oneSize struct{ sent bool }
+type oneSize struct {
+	width uint16
+	sent  bool
+}
 
 func (s *oneSize) Next() *remotecommand.TerminalSize {
 	if s.sent {
 		return nil
 	}
 	s.sent = true
-	return &remotecommand.TerminalSize{Width: 123, Height: 45}
+	return &remotecommand.TerminalSize{Width: s.width, Height: 45}
 }
 
 // A terminal has the size that the client has.
@@ -134,7 +173,7 @@ func TestExecTerminal(t *testing.T) {
 			defer hold.Close()
 			var out bytes.Buffer
 			err := executors(t, target)[name].StreamWithContext(within(t, 20*time.Second), remotecommand.StreamOptions{
-				Stdin: input, Stdout: &out, Tty: true, TerminalSizeQueue: &oneSize{},
+				Stdin: input, Stdout: &out, Tty: true, TerminalSizeQueue: &oneSize{width: 123},
 			})
 			if err != nil {
 				t.Fatal(err)
