@@ -5,18 +5,28 @@ import { mustRun } from "#test/support/instance.ts";
 
 export const GO = join(import.meta.dir, "go");
 export const PYTHON = join(import.meta.dir, "python");
+const HELM = join(import.meta.dir, "helm");
+export const CHART = join(HELM, "chart");
 export const BUILD = join(import.meta.dir, "build");
 export const INSTALL_MS_MAX = 1_500_000;
 
-/** The compiled Go tests. The first time takes minutes on a small machine. */
-export async function goTests(): Promise<string> {
-  const program = join(BUILD, "go.test");
+async function compiled(from: string, name: string, ...argv: string[]): Promise<string> {
+  const program = join(BUILD, name);
   mkdirSync(BUILD, { recursive: true });
-  const argv = ["go", "test", "-c", "-vet=off", "-trimpath", "-o", program, "."];
   const env = { CGO_ENABLED: "0", GOFLAGS: "-mod=readonly" };
-  await mustRun(["env", "-C", GO, ...argv], { env, timeoutMs: INSTALL_MS_MAX });
+  const [verb = "", ...rest] = argv;
+  const whole = ["go", verb, "-trimpath", "-o", program, ...rest];
+  await mustRun(["env", "-C", from, ...whole], { env, timeoutMs: INSTALL_MS_MAX });
   return program;
 }
+
+/** The compiled Go tests. The first time takes minutes on a small machine. */
+export const goTests = (): Promise<string> =>
+  compiled(GO, "go.test", "test", "-c", "-vet=off", ".");
+
+/** helm of the version that helm/go.mod pins. The first time takes minutes, too. */
+export const helmProgram = (): Promise<string> =>
+  compiled(HELM, "helm", "build", "helm.sh/helm/v3/cmd/helm");
 
 /** Python with the pinned packages; made anew when the pins change. */
 export async function python(): Promise<string> {
