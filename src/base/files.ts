@@ -17,7 +17,9 @@ export function writeDurably(path: string, content: string | Uint8Array, mode = 
   const temporary = `${path}.new`;
   const file = openSync(temporary, "w", mode);
   try {
-    writeSync(file, typeof content === "string" ? Buffer.from(content) : content);
+    const bytes = typeof content === "string" ? Buffer.from(content) : content;
+    // A disk that fills up takes a part without an error, and refuses the next.
+    for (let at = 0; at < bytes.length; ) at += writeSync(file, bytes.subarray(at));
     fdatasyncSync(file);
   } catch (error) {
     // On a full disk, half a file would only take room.
