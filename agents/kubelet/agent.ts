@@ -114,7 +114,7 @@ class NodeKubelet implements Kubelet {
       ...deps,
       events: createRecorder({ client, clock, log, component: "kubelet", host: options.nodeName }),
       images: new Images(deps),
-      records: new Records(options.dataDir, log),
+      records: new Records(options.dataDir, clock, log),
       probes: new Probes(clock, prober),
       hooks: new Hooks(),
       logs: new Logs(clock, log),
@@ -295,7 +295,7 @@ class NodeKubelet implements Kubelet {
     this.#context.logs.stop();
     this.#context.plugins.stop();
     this.#context.volumes.close();
-    await Promise.all([this.#context.records.idle(), this.#context.events.idle()]);
+    await Promise.all([this.#context.records.close(), this.#context.events.idle()]);
   }
 }
 

@@ -41,6 +41,8 @@ export class Images {
   /** By the name as pods give it. Emptied when images change, for names move. */
   readonly #known = new Map<string, ImageInfo>();
   readonly #pulls = new Gate(limits.imagePullsMax);
+  /** Tars that this agent loaded, should the disk have no room for the note of it. */
+  readonly #loaded = new Map<string, string>();
 
   constructor(options: ImagesOptions) {
     this.#options = options;
@@ -91,6 +93,7 @@ export class Images {
       const path = `${folder}/${name}`;
       const { size, mtimeMs } = await stat(path);
       const mark = `${size} ${mtimeMs}`;
+      if (this.#loaded.get(path) === mark) continue;
       if ((await readFile(`${path}.loaded`, "utf8").catch(() => "")) === mark) continue;
       try {
         const images = await this.#options.runtime.load(path);
@@ -101,7 +104,10 @@ export class Images {
       }
       // Not before: a power cut meanwhile takes away what was loaded. One that cannot be loaded is
       // not tried again until it changes.
-      await writeFile(`${path}.loaded`, mark);
+      this.#loaded.set(path, mark);
+      await writeFile(`${path}.loaded`, mark).catch((error: unknown) => {
+        this.#options.log.warn("images not noted as loaded", { path, error: messageOf(error) });
+      });
     }
   }
 }

@@ -131,10 +131,23 @@ export class LogFile {
   #forgetBefore(offset: number): void {
     const bytes = offset - (offset % limits.logPunchBytes);
     // First the note of it: a reader must never meet the zeros.
-    writeFileSync(`${this.path}.start`, String(bytes));
+    const noted = this.#noteStart(bytes);
     this.start = bytes;
     if (!punchHole(this.path, bytes)) {
       this.#log.warn("log not shortened: the file system cannot", { path: this.path });
+    }
+    // A full disk has room for it only now.
+    if (!noted) this.#noteStart(bytes);
+  }
+
+  /** For agents after this one. False where the disk has no room. */
+  #noteStart(bytes: number): boolean {
+    try {
+      writeFileSync(`${this.path}.start`, String(bytes));
+      return true;
+    } catch (error) {
+      this.#log.warn("start of a log not noted", { path: this.path, error: messageOf(error) });
+      return false;
     }
   }
 

@@ -5,7 +5,9 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import type { PodRecord } from "#agents/kubelet/types.ts";
+import type { Cancel, Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
 async function writeWhole(directory: string, name: string, text: string): Promise<void> {
@@ -21,15 +23,27 @@ async function writeWhole(directory: string, name: string, text: string): Promis
   await rename(`${path}.new`, path);
 }
 
+/** A file as a whole; what it holds is asked for when it is written. */
+interface Kept {
+  directory: string;
+  name: string;
+  text: () => string;
+}
+
 export class Records {
   readonly root: string;
+  readonly #clock: Clock;
   readonly #log: Log;
-  /** Pods whose record is being written; true: it changed meanwhile. */
+  /** Files that are being written, by folder; again: what they hold changed meanwhile. */
   readonly #writing = new Map<string, { again: boolean; done: Promise<void> }>();
   readonly #removed = new Set<string>();
+  /** What the disk had no room for, by folder; written once it has. */
+  readonly #late = new Map<string, Kept>();
+  #retry: Cancel | undefined;
 
-  constructor(dataDir: string, log: Log) {
+  constructor(dataDir: string, clock: Clock, log: Log) {
     this.root = `${dataDir}/pods`;
+    this.#clock = clock;
     this.#log = log;
   }
 
@@ -58,52 +72,80 @@ export class Records {
     return readdir(this.root);
   }
 
-  /** Resolves when this state of the record, or a later one, is on the disk. */
+  /**
+   * Resolves when this state of the record, or a later one, is on the disk; or when the disk took
+   * none, and then it is tried again until it does.
+   */
   save(record: PodRecord): Promise<void> {
-    const under = this.#writing.get(record.uid);
+    const directory = this.directory(record.uid);
+    return this.#keep({ directory, name: "record.json", text: () => JSON.stringify(record) });
+  }
+
+  #keep(kept: Kept): Promise<void> {
+    const { directory } = kept;
+    const under = this.#writing.get(directory);
     if (under !== undefined) {
       under.again = true;
       return under.done;
     }
     const entry = { again: true, done: Promise.resolve() };
-    this.#writing.set(record.uid, entry);
-    entry.done = this.#write(record, entry).finally(() => this.#writing.delete(record.uid));
+    this.#writing.set(directory, entry);
+    entry.done = this.#write(kept, entry).finally(() => this.#writing.delete(directory));
     return entry.done;
   }
 
-  async #write(record: PodRecord, entry: { again: boolean }): Promise<void> {
-    while (entry.again && !this.#removed.has(record.uid)) {
+  async #write(kept: Kept, entry: { again: boolean }): Promise<void> {
+    const { directory, name, text } = kept;
+    while (entry.again && !this.#removed.has(directory)) {
       entry.again = false;
       try {
-        await writeWhole(this.directory(record.uid), "record.json", JSON.stringify(record));
+        await writeWhole(directory, name, text());
+        this.#late.delete(directory);
       } catch (error) {
-        this.#log.error("record of a pod not written", {
-          pod: `${record.namespace}/${record.name}`,
-          error: messageOf(error),
-        });
+        this.#writeLater(kept, error);
         return;
       }
     }
   }
 
-  /** Resolves when nothing is left to write. */
-  async idle(): Promise<void> {
+  /** Told once, however often it fails. */
+  #writeLater(kept: Kept, error: unknown): void {
+    const { directory, name } = kept;
+    if (!this.#late.has(directory)) {
+      const path = `${directory}/${name}`;
+      this.#log.error("not written, tried again", { path, error: messageOf(error) });
+    }
+    this.#late.set(directory, kept);
+    this.#retry ??= this.#clock.after(limits.recordRetryMs, () => {
+      this.#retry = undefined;
+      for (const each of [...this.#late.values()]) void this.#keep(each);
+    });
+  }
+
+  /** What the disk has no room for is tried once more. Resolves when nothing follows. */
+  async close(): Promise<void> {
+    for (const each of this.#late.values()) void this.#keep(each);
     await Promise.all([...this.#writing.values()].map(({ done }) => done));
+    this.#retry?.();
   }
 
   /** The pod's whole folder goes: record, logs, files. */
   async remove(uid: string): Promise<void> {
-    this.#removed.add(uid);
-    await this.#writing.get(uid)?.done;
-    await rm(this.directory(uid), { recursive: true, force: true });
-    this.#removed.delete(uid);
+    const directory = this.directory(uid);
+    this.#removed.add(directory);
+    await this.#writing.get(directory)?.done;
+    this.#late.delete(directory);
+    await rm(directory, { recursive: true, force: true });
+    this.#removed.delete(directory);
   }
 
   async readBootId(): Promise<string | undefined> {
     return readFile(`${this.root}/../boot_id`, "utf8").catch(() => undefined);
   }
 
+  /** As with `save`, a full disk is no error. */
   async writeBootId(bootId: string): Promise<void> {
-    await writeWhole(`${this.root}/..`, "boot_id", bootId);
+    if ((await this.readBootId()) === bootId) return;
+    await this.#keep({ directory: `${this.root}/..`, name: "boot_id", text: () => bootId });
   }
 }

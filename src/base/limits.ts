@@ -246,6 +246,8 @@ export const limits = {
   probeBodyBytesMax: 10 * 1024,
   /** A container that was never ready is asked again sooner than its period says, from this on. */
   probeEagerMsMin: 50,
+  /** What the node's disk had no room for is written again after this. */
+  recordRetryMs: 5_000,
   /** A runtime that does not answer yet is asked again after this. */
   runtimeRetryMs: 500,
   /** A node status in which nothing changed is written this seldom: heartbeats are Leases. */

@@ -75,3 +75,13 @@ test("an agent that ends while it loads leaves the tar to the next one", async (
   expect(loads).toHaveLength(2);
   expect(existsSync(`${tar("one.tar")}.loaded`)).toBe(true);
 });
+
+test("a disk that is too full for the note of it keeps no agent from its work", async () => {
+  writeFileSync(tar("one.tar"), "x");
+  // Nothing can be written to its name.
+  mkdirSync(`${tar("one.tar")}.loaded`);
+  const agent = images();
+  await agent.preload();
+  await agent.preload();
+  expect(loads).toHaveLength(1);
+});

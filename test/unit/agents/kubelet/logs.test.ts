@@ -1,5 +1,13 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { appendFileSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { LogFile } from "#agents/kubelet/logfile.ts";
@@ -142,6 +150,16 @@ test("old bytes are given back to the disk, offsets stay, readers see whole line
   expect(readFileSync(`${path}.start`, "utf8")).toBe(String(log.start));
   const again = logFile(0);
   expect(again.start).toBe(log.start);
+});
+
+test("on a full disk the agent goes on, and old bytes still make room", async () => {
+  symlinkSync("/dev/full", `${path}.start`);
+  const block = "x".repeat(limits.logPunchBytes - 1);
+  for (let i = 0; i < 13; i++) await write(`${block}\n`);
+  expect(log.start).toBeGreaterThan(0);
+  expect(await read({ limitBytes: 1 })).toBe("x");
+  expect(statSync(path).blocks * 512).toBeLessThan(13 * limits.logPunchBytes);
+  log.end();
 });
 
 test("a restarted agent knows when the last byte came", async () => {
