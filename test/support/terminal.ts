@@ -2,6 +2,9 @@
 
 export interface Terminal {
   type(keys: string): void;
+  resize(columns: number, rows: number): void;
+  /** As when its window is closed. */
+  hangUp(): void;
   /** Resolves once what was printed since the last match matches. @throws Error past 10 s. */
   until(pattern: RegExp): Promise<string>;
   readonly exited: Promise<number>;
@@ -28,6 +31,8 @@ export function spawnInTerminal(
   });
   return {
     type: (keys) => void child.terminal?.write(keys),
+    resize: (columns, rows) => child.terminal?.resize(columns, rows),
+    hangUp: () => child.kill("SIGHUP"),
     async until(pattern) {
       const end = performance.now() + LIMIT_MS;
       for (;;) {
