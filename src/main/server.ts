@@ -103,7 +103,7 @@ export async function runServer(settings: ServerSettings, given: Surroundings): 
     log.info("the API is ready", { url: `https://${address}:${settings.httpsPort}` });
     if (!settings.disable.includes("discovery")) {
       const service = { nodeName, port: settings.httpsPort, caSha256: pki.caFingerprint() };
-      ends.keep(announceServer(service, around), (stop) => stop());
+      ends.keep(await announceServer(service, { client, clock, log }), (stop) => stop());
     }
     if (settings.agent) {
       const apiPort = settings.httpsPort;

@@ -9,10 +9,12 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, BRAMBLE, type Result, until } from "#test/support/lab.ts";
+import pkg from "../../package.json";
 
 const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
   .map((lib) => `${lib}/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
+const BEACON = join(import.meta.dir, "../host/network/beacon.ts");
 const SERVER = `https://${addressOf("n1")}:6443`;
 const REFUSED_MS_MAX = 20_000;
 let cluster: LabCluster;
@@ -86,6 +88,24 @@ async function ready(node: string, limitMs: number): Promise<void> {
     return (await cluster.kubectl(...argv).catch(() => "")) === "True";
   });
 }
+
+test("a server says on the LAN what it is, and of which cluster", async () => {
+  const said = await cluster.lab.must("lan", process.execPath, BEACON, "browse", "2000");
+  const [, caSha256 = ""] = (await token()).split(".");
+  const uid = ["namespace", "kube-system", "-o", "jsonpath={.metadata.uid}"];
+  const id = await cluster.kubectl("get", ...uid);
+  expect(id).toMatch(/^[0-9a-f-]{36}$/);
+  expect(
+    said
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line)),
+  ).toContainEqual({
+    found: "n1",
+    ...{ role: "server", port: 6443, version: pkg.version, cluster: id, caSha256 },
+    addresses: expect.arrayContaining([addressOf("n1")]),
+  });
+});
 
 test("tokens have an end, uses and a description, are listed and revoked", async () => {
   const made = await token("--ttl", "1h", "--uses", "2", "--description", "for the attic");

@@ -85,7 +85,7 @@ test("avahi-browse sees a server with its facts in both families, and hears it g
   const seen: string[] = [];
   start(theirs, ["avahi-browse", "-rp", "_bramble._tcp"], seen);
   const server = start(ours, beacon("announce", "pi.seen"));
-  const facts = ['"name=pi.seen"', '"role=server"', '"version=1"', '"ca=abc"', '"cluster='];
+  const facts = ['"name=pi.seen"', '"role=server"', '"version=1"', '"ca=abc"', '"cluster=def"'];
   await heard("a server with IPv4", seen, "=;eth0;IPv4;pi-seen", ours.address, "6443", ...facts);
   await heard("a server with IPv6", seen, "=;eth0;IPv6;pi-seen", "6443", ...facts);
   server.kill("SIGTERM");

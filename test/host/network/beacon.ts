@@ -13,7 +13,7 @@ const around = { clock: realClock, log: silentLog };
 
 if (what === "announce") {
   const facts = { name: argument, role: "server" as const, port: 6443, version: "1" };
-  const stop = announce({ ...facts, caSha256: "abc", ...around });
+  const stop = announce({ ...facts, caSha256: "abc", cluster: "def", ...around });
   process.on("SIGTERM", async () => {
     await stop();
     process.exit(0);
@@ -36,7 +36,7 @@ if (what === "announce") {
   await browse({
     ...around,
     timeoutMs: Number(argument),
-    onFound: ({ name, addresses, caSha256 }) => say({ found: name, addresses, caSha256 }),
+    onFound: ({ name, instance: _, ...facts }) => say({ found: name, ...facts }),
     onLost: (lost) => say({ lost }),
   });
   process.exit(0);

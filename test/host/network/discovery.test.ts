@@ -60,6 +60,7 @@ test("a device finds the server, follows its new address, and hears it go", asyn
   await device.until((line) => line["found"] === "pi.one");
   expect(device.lines.find((line) => "found" in line)).toEqual({
     found: "pi.one",
+    ...{ role: "server", port: 6443, version: "1", cluster: "def" },
     addresses: [n1.address],
     caSha256: "abc",
   });
