@@ -51,7 +51,7 @@ export const ownVerbs: readonly Verb[] = [
   },
   {
     name: "node",
-    summary: "remove a node for good",
+    summary: "cordon, drain or remove a node",
     load: () => import("./verbs/node.ts"),
   },
   {

@@ -1,11 +1,11 @@
-/** A second node joins by itself, runs pods, dies without a word and comes back. */
+/** A second node joins by itself, runs pods, dies without a word, comes back and is emptied. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { limits } from "#base/limits.ts";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
-import { addressOf, until } from "#test/support/lab.ts";
+import { addressOf, BRAMBLE, until } from "#test/support/lab.ts";
 import { webImage } from "#test/support/webimage.ts";
 
 const REPLACED_MS_MAX = 20_000;
@@ -129,4 +129,71 @@ test("a node without power is replaced within 20 s and comes back with nothing s
     const list = await pods();
     return list.length === 4 && list.every((pod) => pod.ready);
   });
+}, 90_000);
+
+/** Not less than this many may be Ready while a node is emptied. */
+const BUDGET = `
+apiVersion: policy/v1
+kind: PodDisruptionBudget
+metadata: {name: web}
+spec: {minAvailable: 2, selector: {matchLabels: {app: web}}}
+`;
+
+/** Empties the node by this command; the budget holds at each look, and the node stays empty. */
+async function drained(node: string, other: string, run: () => Promise<string>): Promise<string> {
+  let isOver = false;
+  let least = 4;
+  const looking = (async () => {
+    while (!isOver) {
+      const ready = (await pods()).filter((pod) => pod.ready).length;
+      least = Math.min(least, ready);
+    }
+  })();
+  const said = await run().finally(() => {
+    isOver = true;
+  });
+  await looking;
+  expect((await pods()).filter((pod) => pod.node === node)).toEqual([]);
+  await until(`4 pods Ready on ${other}`, 20_000, async () => {
+    return readyOn(await pods(), other).length === 4;
+  });
+  expect(least).toBeGreaterThanOrEqual(2);
+  const closed = ["get", "node", node, "-o", "jsonpath={.spec.unschedulable}"];
+  expect(await cluster.kubectl(...closed)).toBe("true");
+  return said;
+}
+
+test("kubectl drain empties a node within the pods' budget, and uncordon opens it", async () => {
+  const file = join(dir, "budget.yaml");
+  writeFileSync(file, BUDGET);
+  await cluster.kubectl("create", "-f", file);
+  // All are on n1 since n2 was away, or most: each goes to n2.
+  const said = await drained("n1", "n2", () =>
+    cluster.kubectl("drain", "n1", "--ignore-daemonsets", "--timeout=60s"),
+  );
+  expect(said).toContain("node/n1 drained");
+  expect(await cluster.kubectl("uncordon", "n1")).toBe("node/n1 uncordoned\n");
+}, 90_000);
+
+test("so does bramble node drain, which asks before anything is lost", async () => {
+  const bramble = (...argv: string[]) => cluster.lab.exec("n1", BRAMBLE, "node", ...argv);
+  const alone = ["run", "alone", "--image=bramble.local/web:1", "--image-pull-policy=Never"];
+  const on = JSON.stringify({ spec: { nodeName: "n2", terminationGracePeriodSeconds: 1 } });
+  await cluster.kubectl(...alone, `--overrides=${on}`);
+  await cluster.kubectl("wait", "--for=condition=Ready", "pod/alone", "--timeout=20s");
+  const refused = await bramble("drain", "n2");
+  expect(refused.stderr).toBe(
+    "bramble: n2 is cordoned, but not drained: nothing makes them anew (--force deletes them): default/alone\n",
+  );
+  expect(readyOn(await pods(), "n2")).toHaveLength(4);
+  const said = await drained("n2", "n1", async () => {
+    const { exitCode, stdout } = await bramble("drain", "n2", "--force", "--timeout", "60s");
+    expect(exitCode).toBe(0);
+    return stdout;
+  });
+  const lines = said.trim().split("\n");
+  expect([lines[0], lines.at(-1)]).toEqual(["node/n2 already cordoned", "node/n2 drained"]);
+  expect(lines.filter((line) => line.startsWith("evicting pod default/"))).toHaveLength(5);
+  expect((await bramble("uncordon", "n2")).stdout).toBe("node/n2 uncordoned\n");
+  expect((await bramble("cordon", "n7")).stderr).toBe("bramble: there is no node n7\n");
 }, 90_000);

@@ -7,11 +7,11 @@ import { join } from "node:path";
 import { type Clock, sleep } from "#base/clock.ts";
 import { OperatorError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
-import { type Client, isNotFound, StatusError } from "#client/client.ts";
+import type { Client } from "#client/client.ts";
 import { nodes } from "#resources/kinds/node.ts";
-import { pods } from "#resources/kinds/pod.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { Node, Pod } from "#resources/types.gen.ts";
+import type { Node } from "#resources/types.gen.ts";
+import { emptyNode, isEvictable, setOpen } from "../evict.ts";
 import { parseVersion, type Version, versionText } from "./plan.ts";
 import { FAILED, WANTED } from "./wanted.ts";
 
@@ -37,42 +37,6 @@ const versionOf = (node: Stored<Node>): string => {
 };
 
 const archOf = (node: Stored<Node>): string => node.status?.nodeInfo?.architecture ?? "";
-
-/** Pods that start elsewhere when evicted; the others live through an upgrade where they are. */
-function evictable({ metadata, status }: Stored<Pod>): boolean {
-  const owner = metadata.ownerReferences?.find(({ controller }) => controller === true);
-  const isOver = status?.phase === "Succeeded" || status?.phase === "Failed";
-  return owner !== undefined && !["DaemonSet", "Node"].includes(owner.kind) && !isOver;
-}
-
-async function evict(client: Client, { metadata }: Stored<Pod>): Promise<void> {
-  const { namespace = "", name } = metadata;
-  const body = { apiVersion: "policy/v1", kind: "Eviction", metadata: { namespace, name } };
-  try {
-    await client.post(pods, { namespace, name }, "eviction", body);
-  } catch (error) {
-    // A disruption budget: asked again. Gone: what was wanted.
-    const isBudget = error instanceof StatusError && error.code === 429;
-    if (!isBudget && !isNotFound(error)) throw error;
-  }
-}
-
-async function drain({ client, clock }: ClusterUpgrade, name: string): Promise<void> {
-  const endMs = clock.monotonic() + limits.drainNodeMsMax;
-  for (;;) {
-    const { items } = await client.list(pods, { fieldSelector: `spec.nodeName=${name}` });
-    const left = items.filter(evictable);
-    if (left.length === 0) return;
-    if (clock.monotonic() > endMs) {
-      const names = left.map(({ metadata }) => metadata.name).join(", ");
-      throw new OperatorError(`${name} cannot be drained: ${names} stay`);
-    }
-    for (const pod of left) {
-      if (pod.metadata.deletionTimestamp === undefined) await evict(client, pod);
-    }
-    await sleep(clock, limits.drainLookMs);
-  }
-}
 
 const patchNode = (client: Client, name: string, body: object) =>
   client.patch(nodes, { name }, "merge", body);
@@ -109,15 +73,16 @@ async function ask(upgrade: ClusterUpgrade, node: Stored<Node>): Promise<void> {
 }
 
 async function upgradeOne(upgrade: ClusterUpgrade, node: Stored<Node>, isAlone: boolean) {
-  const { client, say, ownName } = upgrade;
+  const { client, clock, say, ownName } = upgrade;
   const { name } = node.metadata;
   const wasOpen = node.spec?.unschedulable !== true;
   if (!isAlone) {
     say(`${name}: draining`);
-    if (wasOpen) await patchNode(client, name, { spec: { unschedulable: true } });
+    if (wasOpen) await setOpen(client, name, false);
   }
   try {
-    if (!isAlone) await drain(upgrade, name);
+    // Pods that would not come again live through an upgrade where they are.
+    if (!isAlone) await emptyNode({ client, clock, node: name, isMeant: isEvictable });
     if (name === ownName) await upgrade.own();
     else {
       say(`${name}: taking ${versionText(upgrade.version)}`);
