@@ -4,6 +4,7 @@
  */
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
+import type { JWK } from "jose";
 import type { NodeIdentity } from "#agents/join/identity.ts";
 import type { JoinToken } from "#agents/join/token.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
@@ -28,6 +29,13 @@ export const CA_PATH = "/bramble/v1/ca";
 export interface JoinAnswer extends Omit<ClusterInfo, "caPem" | "servers"> {
   /** The server's clock. */
   nowMs: number;
+}
+
+/** What a device hands in; those of before said no version. */
+export interface JoinRequest {
+  nodeName: string;
+  publicKey: JWK;
+  version?: string;
 }
 
 /** `RetryLater`: it can get better by itself (the server is away); others need the operator. */
@@ -96,8 +104,12 @@ export async function joinCluster(options: {
   identity: NodeIdentity;
   /** The device's clock, as it is. */
   nowMs: number;
+  /** Of this program. */
+  version?: string;
 }): Promise<{ info: ClusterInfo; serverMs: number }> {
-  const { server, token, nodeName, identity } = options;
+  const { server, token, nodeName, identity, version } = options;
+  const { publicKey } = identity;
+  const request: JoinRequest = { nodeName, publicKey, ...(version !== undefined && { version }) };
   const caPem = await trustedCa(server, token);
   let answer: Response;
   try {
@@ -107,7 +119,7 @@ export async function joinCluster(options: {
         authorization: `Bearer ${token.id}.${token.secret}`,
         "content-type": "application/json",
       },
-      body: JSON.stringify({ nodeName, publicKey: identity.publicKey }),
+      body: JSON.stringify(request),
       tls: { ca: caPem },
       signal: timeout(),
     });
@@ -121,7 +133,7 @@ export async function joinCluster(options: {
   if (!answer.ok) {
     const refusal = (await answer.json().catch(() => ({}))) as Refusal;
     const message = refusal.message ?? `joining ${server}: status ${answer.status}`;
-    // Somebody may free the name on the server.
+    // Somebody may free the name on the server, or upgrade it.
     if (answer.status === 409) throw new RetryLater(message);
     throw new OperatorError(message);
   }

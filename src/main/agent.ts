@@ -23,6 +23,7 @@ import { sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
+import type { Log } from "#base/log.ts";
 import type { TrueClock } from "#base/truetime.ts";
 import { createCaches } from "#client/cache.ts";
 import { createClient } from "#client/http.ts";
@@ -42,6 +43,8 @@ import { connectRemote, type Remote } from "./remote.ts";
 import type { AgentSettings } from "./settings.ts";
 import { ownFootprint, trimWhenQuiet } from "./trim.ts";
 import { followUpgrades } from "./upgrade/follow.ts";
+import { skewOf } from "./upgrade/plan.ts";
+import { version } from "./version.ts";
 
 type Around = Surroundings & { clock: TrueClock };
 
@@ -66,7 +69,7 @@ async function joinPatiently(
     try {
       const server = await device.locator.find(token.caSha256);
       const nowMs = clock.now();
-      const { info, serverMs } = await joinCluster({ server, token, nowMs, ...device });
+      const { info, serverMs } = await joinCluster({ server, token, nowMs, version, ...device });
       clock.correct(serverMs);
       saveCluster(device.dir, info);
       log.info("joined", { server, node: device.nodeName });
@@ -106,6 +109,16 @@ const fingerprint = (pem: string): string =>
 /** Of the servers that the cluster publishes, each with the name of its host. */
 const namedServers = (urls: readonly string[]): NamedServer[] =>
   urls.map((server) => ({ name: new URL(server).hostname, server }));
+
+/** Says once of each version of the server that this one does not go with it. */
+function skewTeller(log: Log): (serverVersion: string) => void {
+  let last = "";
+  return (serverVersion) => {
+    const skewed = serverVersion === last ? undefined : skewOf(serverVersion, version);
+    last = serverVersion;
+    if (skewed !== undefined) log.error(`versions that do not go together: ${skewed}`);
+  };
+}
 
 /** The way to the server, wherever it is; and who wants to know when it is lost. */
 function reachServer(cluster: ClusterInfo, device: Device, { log, clock }: Around) {
@@ -147,6 +160,7 @@ function reachServer(cluster: ClusterInfo, device: Device, { log, clock }: Aroun
       remote.drop();
       tunnels?.lost(server());
     },
+    onVersion: skewTeller(log),
   });
   remember();
   return {

@@ -35,6 +35,8 @@ export interface Pinned {
   onMoved(url: string): void;
   /** It does not answer at the last one: what waits for it waits in vain. */
   onLost(): void;
+  /** It answers, and says its version; those of before say none. */
+  onVersion(version: string): void;
 }
 
 export interface LocatorOptions {
@@ -76,7 +78,7 @@ async function lookAround(
 /** True when a server of the pinned CA answers here; it also sets the clock right. */
 async function answers(
   url: string,
-  caPem: string,
+  { caPem, onVersion }: Pinned,
   clock: TrueClock,
   msMax: number = limits.serverAnswerMsMax,
 ): Promise<boolean> {
@@ -86,8 +88,10 @@ async function answers(
     const signal = AbortSignal.timeout(msMax);
     const answer = await fetch(`${url}${TIME_PATH}`, { tls: { ca: caPem }, signal });
     if (!answer.ok) return false;
-    const { nowMs } = (await answer.json()) as { nowMs?: unknown };
+    const said = (await answer.json()) as { nowMs?: unknown; version?: unknown };
+    const { nowMs, version } = said;
     if (typeof nowMs !== "number") return false;
+    if (typeof version === "string") onVersion(version);
     clock.correct(nowMs + (clock.monotonic() - askedMs) / 2);
     return true;
   } catch {
@@ -115,12 +119,12 @@ async function firstOf(
 /** Asks known places and the LAN at once: the first good answer wins. */
 async function search(
   places: readonly string[],
-  { caPem, caSha256 }: Pinned,
+  pinned: Pinned,
   { around, discovers }: LocatorOptions,
 ): Promise<string | undefined> {
   const found = Promise.withResolvers<string | undefined>();
   const enough = new AbortController();
-  const asks = (url: string) => answers(url, caPem, around.clock);
+  const asks = (url: string) => answers(url, pinned, around.clock);
   const take = (url: string | undefined) => {
     if (url === undefined) return;
     enough.abort();
@@ -132,7 +136,7 @@ async function search(
   const ask = (url: string) => {
     if (!asked.has(url)) asked.set(url, firstOf([url], asks).then(take));
   };
-  const looked = discovers ? lookAround(caSha256, around, enough, ask) : Promise.resolve();
+  const looked = discovers ? lookAround(pinned.caSha256, around, enough, ask) : Promise.resolve();
   void Promise.all([known, looked])
     .then(() => Promise.all(asked.values()))
     .then(() => found.resolve(undefined));
@@ -172,7 +176,7 @@ export function createLocator(options: LocatorOptions): Locator {
     const server = {
       url: () => current,
       heardMs: () => since(pinned.heardMs()),
-      answers: () => answers(current, pinned.caPem, clock, msMax()),
+      answers: () => answers(current, pinned, clock, msMax()),
       search: () => search([...new Set([...published, ...places])], pinned, options),
       lost: () => pinned.onLost(),
       moved(url: string) {

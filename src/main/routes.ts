@@ -1,7 +1,7 @@
 /** Paths of bramble's own beside the API: joining, and the tunnels of nodes. */
 
 import { admitNode, JoinRefused } from "#agents/join/admit.ts";
-import { CA_PATH, JOIN_PATH, type JoinAnswer } from "#agents/join/join.ts";
+import { CA_PATH, JOIN_PATH, type JoinAnswer, type JoinRequest } from "#agents/join/join.ts";
 import { TUNNEL_PATH } from "#agents/tunnel/dial.ts";
 import type { TunnelHub } from "#agents/tunnel/hub.ts";
 import type { Api } from "#api/app.ts";
@@ -11,7 +11,9 @@ import type { Clock } from "#base/clock.ts";
 import type { Client } from "#client/client.ts";
 import { TIME_PATH } from "./locator.ts";
 import type { ClusterNet } from "./parts.ts";
+import { skewOf } from "./upgrade/plan.ts";
 import { PROGRAM_PATH } from "./upgrade/wanted.ts";
+import { version } from "./version.ts";
 
 export interface RouteParts {
   api: Api;
@@ -97,12 +99,14 @@ async function tunnel(parts: RouteParts, request: Request, env: RequestEnv): Pro
 async function join(parts: RouteParts, request: Request): Promise<Response> {
   const header = request.headers.get("authorization") ?? "";
   const body = (await request.json().catch(() => undefined)) as
-    | { nodeName?: unknown; publicKey?: unknown }
+    | Partial<Record<keyof JoinRequest, unknown>>
     | undefined;
-  const { nodeName, publicKey } = body ?? {};
+  const { nodeName, publicKey, version: theirs } = body ?? {};
   if (typeof nodeName !== "string" || typeof publicKey !== "object" || publicKey === null) {
     return refusal(400, "nodeName and publicKey are needed");
   }
+  const skewed = typeof theirs === "string" ? skewOf(version, theirs) : undefined;
+  if (skewed !== undefined) return refusal(409, `${nodeName} cannot join: ${skewed}`);
   try {
     const bearer = header.replace(/^Bearer /i, "");
     await admitNode(parts.client, { bearer, nodeName, publicKey, nowMs: parts.clock.now() });
@@ -130,7 +134,7 @@ export function serveAll(parts: RouteParts) {
     const path = pathOf(request.url);
     if (!path.startsWith(OWN)) return parts.api.fetch(request, env);
     if (path === CA_PATH) return new Response(parts.caPem);
-    if (path === TIME_PATH) return Response.json({ nowMs: parts.clock.now() });
+    if (path === TIME_PATH) return Response.json({ nowMs: parts.clock.now(), version });
     if (path === JOIN_PATH && request.method === "POST") return join(parts, request);
     if (path.startsWith(PROGRAM_PATH)) return program(parts, request, env);
     if (path === TUNNEL_PATH) return tunnel(parts, request, env);

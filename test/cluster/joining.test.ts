@@ -8,12 +8,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
+import { mustRun } from "#test/support/instance.ts";
 import { addressOf, BRAMBLE, type Result, until } from "#test/support/lab.ts";
 import pkg from "../../package.json";
 
 const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
   .map((lib) => `${lib}/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
+const ROOT = join(import.meta.dir, "../..");
 const BEACON = join(import.meta.dir, "../host/network/beacon.ts");
 const SERVER = `https://${addressOf("n1")}:6443`;
 const REFUSED_MS_MAX = 20_000;
@@ -52,10 +54,17 @@ const faked = (time: string): string[] => [
 ];
 
 let starts = 0;
+/** n3's agent, once it has joined for good. */
+let joined3: ReturnType<typeof agent> | undefined;
 /** Starts an agent; answers the process and what its log says so far. */
-function agent(node: string, argv: readonly string[], before: readonly string[] = []) {
+function agent(
+  node: string,
+  argv: readonly string[],
+  before: readonly string[] = [],
+  program = BRAMBLE,
+) {
   const path = join(dir, `agent-${starts++}.log`);
-  const child = cluster.lab.spawn(node, path, ...before, BRAMBLE, "agent", ...argv);
+  const child = cluster.lab.spawn(node, path, ...before, program, "agent", ...argv);
   children.push(child);
   const log = (): string => (existsSync(path) ? readFileSync(path, "utf8") : "");
   const says = (what: string): Promise<unknown> =>
@@ -64,7 +73,7 @@ function agent(node: string, argv: readonly string[], before: readonly string[] 
     child.kill();
     await child.exited;
     await until(`${node}'s agent has ended`, REFUSED_MS_MAX, async () => {
-      const running = await cluster.lab.exec(node, "pgrep", "-f", `^${BRAMBLE} agent`);
+      const running = await cluster.lab.exec(node, "pgrep", "-f", `^${program} agent`);
       return running.exitCode === 1;
     });
   };
@@ -221,9 +230,29 @@ test("a device made anew with an old name waits until it is told that it may", a
   await device.says("the cluster does not know the node n3");
   await device.end();
   await cluster.lab.must("n3", "rm", "/var/lib/bramble/node/cluster.json");
-  agent("n3", ["--token", await token()]);
+  joined3 = agent("n3", ["--token", await token()]);
   await ready("n3", 15_000);
 }, 60_000);
+
+test("a version that does not go with that of the server is told, and tried again", async () => {
+  const newer = join(dir, "newer");
+  const build = ["bun", "tools/build.ts", newer];
+  await mustRun(["env", "--chdir", ROOT, "BRAMBLE_BUILD_VERSION=0.3.0", ...build]);
+  const pair = `a node of 0.3.0 under a server of ${pkg.version}: upgrade the server first`;
+  await joined3?.end();
+  // One that belongs to the cluster goes on.
+  const node = agent("n3", [], [], newer);
+  await node.says(`versions that do not go together: ${pair}`);
+  await ready("n3", 15_000);
+  await node.end();
+  const argv = ["--token", await token(), "--node-name", "n4", "--data-dir", "/var/lib/other"];
+  const device = agent("n3", argv, [], newer);
+  await device.says(`n4 cannot join: ${pair}; trying again`);
+  await device.end();
+  expect(await cluster.kubectl("get", "nodes", "n4", "--ignore-not-found")).toBe("");
+  agent("n3", []);
+  await ready("n3", 15_000);
+}, 90_000);
 
 test("a server that boots in 1970 goes on from its last good moment", async () => {
   await cluster.kubectl("create", "configmap", "before");

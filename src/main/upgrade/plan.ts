@@ -42,3 +42,10 @@ export function skewRefusal(server: Version, node: Version): string | undefined 
   if (behind > 1) return `${pair}: a node may be one minor version behind, not ${behind}`;
   return undefined;
 }
+
+/** The same of texts; undefined also where one is of no version, as every run from source is. */
+export function skewOf(server: string, node: string): string | undefined {
+  if ([server, node].some((text) => text.endsWith("-source"))) return undefined;
+  const [above, below] = [parseVersion(server), parseVersion(node)];
+  return above && below && skewRefusal(above, below);
+}

@@ -1,6 +1,6 @@
 /** Which version may follow which, and what is said when it may not. */
 import { expect, test } from "bun:test";
-import { parseVersion, refusal, skewRefusal } from "../../../../src/main/upgrade/plan.ts";
+import { parseVersion, refusal, skewOf, skewRefusal } from "../../../../src/main/upgrade/plan.ts";
 
 const v = (minor: number, patch = 0, major = 0) => ({ major, minor, patch });
 
@@ -29,4 +29,12 @@ test("a node is never ahead of its server, and at most one minor version behind"
   expect(skewRefusal(v(3), v(1))).toBe(
     "a node of 0.1.0 under a server of 0.3.0: a node may be one minor version behind, not 2",
   );
+});
+
+test("a version that nobody can read is no reason to refuse", () => {
+  expect(skewOf("0.2.0", "0.1.7")).toBeUndefined();
+  expect(skewOf("0.2.0", "0.4.0")).toContain("upgrade the server first");
+  for (const text of ["nonsense", "0.0.0-source"]) {
+    expect([skewOf(text, "0.4.0"), skewOf("0.4.0", text)]).toEqual([undefined, undefined]);
+  }
 });
