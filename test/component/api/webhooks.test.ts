@@ -8,6 +8,7 @@ import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { realRandom } from "#base/random.ts";
 import type { ApiObject } from "#resources/meta.ts";
+import { until } from "#test/component/controllers/plane.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
 
 interface Review {
@@ -29,7 +30,9 @@ let api: TestApi;
 let pki: Pki;
 const dir = mkdtempSync(join(tmpdir(), "bramble-webhooks-"));
 const seen: Array<{ path: string; review: Review }> = [];
-const answers: Record<string, (review: Review) => object> = {};
+const answers: Record<string, (review: Review) => object | Promise<object>> = {};
+/** As they are, instead of a review. */
+const texts: Record<string, (review: Review) => string> = {};
 let server: ReturnType<typeof Bun.serve>;
 
 beforeAll(async () => {
@@ -51,7 +54,9 @@ beforeAll(async () => {
       const path = new URL(request.url).pathname;
       const review = (await request.json()) as Review;
       seen.push({ path, review });
-      const answer = answers[path]?.(review);
+      const text = texts[path]?.(review);
+      if (text !== undefined) return new Response(text);
+      const answer = await answers[path]?.(review);
       if (answer === undefined) return new Response("no such hook", { status: 404 });
       return Response.json({
         apiVersion: "admission.k8s.io/v1",
@@ -232,6 +237,69 @@ describe("a validating webhook", () => {
     );
     const open = await hook("validating", "/missing", { failurePolicy: "Ignore" });
     expect((await api.call("POST", open, cm("a"))).code).toBe(201);
+  });
+
+  test("is waited for, and holds nobody else up", async () => {
+    const { promise: end, resolve: release } = Promise.withResolvers<object>();
+    answers["/held"] = () => end;
+    const held = api.call("POST", await hook("validating", "/held"), cm("a"));
+    await until("it is asked", () => seen.some(({ path }) => path === "/held"));
+    const beside = await api.call("POST", "/api/v1/namespaces/default/configmaps", cm("beside"));
+    expect(beside.code).toBe(201);
+    release({ allowed: true });
+    expect((await held).code).toBe(201);
+  });
+
+  test("that is too slow is waited for as long as it says", async () => {
+    const { promise: end, resolve: release } = Promise.withResolvers<object>();
+    answers["/slow"] = () => end;
+    const more = { timeoutSeconds: 1 };
+    const closed = await hook("validating", "/slow", more);
+    const open = await hook("mutating", "/slow", { ...more, failurePolicy: "Ignore" });
+    const began = performance.now();
+    const [refused, taken] = [
+      api.call("POST", closed, cm("a")),
+      api.call("POST", open, cm("a", { k: "v" })),
+    ];
+    const { code, body } = await refused;
+    expect([code, body.reason]).toEqual([500, "InternalError"]);
+    expect(body.message).toMatch(
+      /failed calling webhook "hook\d+\.x\.io": .*timeout=1s": context deadline exceeded$/,
+    );
+    // Not the ten seconds of a webhook that says nothing.
+    expect(performance.now() - began).toBeWithin(950, 8_000);
+    expect([(await taken).code, (await taken).body.data]).toEqual([201, { k: "v" }]);
+    release({ allowed: true });
+  });
+
+  const apiVersion = "admission.k8s.io/v1";
+  const review = (response: object) =>
+    JSON.stringify({ apiVersion, kind: "AdmissionReview", response });
+  const uidOf = ({ request }: Review) => request.uid;
+  test.each<[string, (of: Review) => string]>([
+    ["is no JSON", () => "<html>"],
+    ["is empty", () => ""],
+    ["has no response", () => JSON.stringify({ apiVersion })],
+    ["is of another request", () => review({ uid: "other", allowed: true })],
+    [
+      "has a patch that is none",
+      (of) => review({ uid: uidOf(of), allowed: true, patchType: "JSONPatch", patch: btoa("{") }),
+    ],
+    [
+      "has a patch that cannot be done",
+      (of) => {
+        const wrong = [{ op: "remove", path: "/data/not/there" }];
+        return review({ uid: uidOf(of), ...patch(wrong) });
+      },
+    ],
+    ["is without end", () => "x".repeat(32 * 1024 * 1024)],
+  ])("whose answer %s lets nothing in", async (what, text) => {
+    const path = `/${what.replaceAll(" ", "-")}`;
+    texts[path] = text;
+    const url = await hook("mutating", path);
+    const { code, body } = await api.call("POST", url, cm("a"));
+    expect([code, body.reason]).toEqual([500, "InternalError"]);
+    expect((await api.call("GET", `${url}/a`)).code).toBe(404);
   });
 
   test("whose certificate is not of its authority is not believed", async () => {
