@@ -11,6 +11,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:f
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { type Datastore, startCluster } from "#test/support/cluster.ts";
+import { LAB_ENV } from "#test/support/lab.ts";
 import { complaints, leftovers } from "./aftermath.ts";
 import { sampleMemory } from "./memory.ts";
 import { type Outcome, readReport, summarize, writeResults } from "./report.ts";
@@ -76,7 +77,7 @@ async function suite(kubeconfig: string, out: string): Promise<number> {
     "-clean-start=false",
     "-delete-namespace-on-failure=true",
   ];
-  const env = { ...process.env, KUBE_TEST_REPO_LIST: join(BUILD, "repositories.yaml") };
+  const env = { ...LAB_ENV, KUBE_TEST_REPO_LIST: join(BUILD, "repositories.yaml") };
   const child = Bun.spawn(argv, {
     env,
     stdout: Bun.file(join(out, "suite.log")),

@@ -6,6 +6,14 @@ import { join } from "node:path";
 import type { Subprocess } from "bun";
 
 const LAB = join(import.meta.dir, "../lab/lab");
+/** Two runs go side by side: the lab of each carries the number of its process. */
+export const LAB_ID = process.env["LAB_ID"] ?? `p${process.pid}`;
+/** For every call of `lab`. */
+export const LAB_ENV: Readonly<Record<string, string | undefined>> = {
+  ...process.env,
+  LAB_ID,
+  LAB_NS: "bramble",
+};
 /** Another build may be named, so that one that runs for long is not replaced under it. */
 export const BRAMBLE = process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble");
 
@@ -18,11 +26,11 @@ export interface Result {
 /** Time that one verb or command may take. */
 const COMMAND_MS_MAX = 120_000;
 
-async function run(argv: readonly string[], env: Record<string, string> = {}): Promise<Result> {
+async function run(argv: readonly string[]): Promise<Result> {
   const child = Bun.spawn([...argv], {
     stdout: "pipe",
     stderr: "pipe",
-    env: { ...process.env, ...env },
+    env: LAB_ENV,
     timeout: COMMAND_MS_MAX,
   });
   const [stdout, stderr, exitCode] = await Promise.all([
@@ -34,7 +42,7 @@ async function run(argv: readonly string[], env: Record<string, string> = {}): P
 }
 
 async function verb(...argv: string[]): Promise<string> {
-  const result = await run([LAB, ...argv], { LAB_NS: "bramble" });
+  const result = await run([LAB, ...argv]);
   if (result.exitCode !== 0) throw new Error(`lab ${argv.join(" ")}: ${result.stderr}`);
   return result.stdout;
 }
@@ -64,7 +72,7 @@ export interface LabOptions {
   memory?: readonly string[];
 }
 
-/** A fresh lab of `count` nodes with images loaded; one of an earlier run is taken down first. */
+/** A fresh lab of `count` nodes with images loaded; one of this process is taken down first. */
 export async function startLab(count: number, options: LabOptions = {}): Promise<Lab> {
   const { images = [], memory = [] } = options;
   await verb("down");
@@ -82,7 +90,8 @@ export async function startLab(count: number, options: LabOptions = {}): Promise
     },
     spawn(node, log, ...argv) {
       const file = Bun.file(log);
-      return Bun.spawn([LAB, "exec", node, "--", ...argv], { stdout: file, stderr: file });
+      const argvIn = [LAB, "exec", node, "--", ...argv];
+      return Bun.spawn(argvIn, { stdout: file, stderr: file, env: LAB_ENV });
     },
     cut: async (node) => void (await verb("cut", node)),
     boot: async (node) => void (await verb("boot", node)),

@@ -1,8 +1,9 @@
 /** What a lab node's control group says of its memory and processes (version 1 of them). */
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { LAB_ID } from "#test/support/lab.ts";
 
-const GROUPS = `/sys/fs/cgroup/memory/lab${process.env["LAB_ID"] ?? ""}`;
+const GROUPS = `/sys/fs/cgroup/memory/lab${LAB_ID}`;
 
 export interface NodeMemory {
   limitMb: number;
