@@ -129,12 +129,12 @@ beforeAll(async () => {
   await node("sh", "-c", FOREIGN);
   before = await rules();
   await Bun.write(join(dir, "workload.yaml"), WORKLOAD);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await cluster?.down();
   rmSync(dir, { recursive: true, force: true });
-}, 60_000);
+}, 180_000);
 
 const node = (...argv: string[]) => cluster.lab.must("n1", ...argv);
 const rules = () => node("sh", "-c", SAVED);
@@ -148,12 +148,12 @@ function others(text: string): string[] {
 for (const mode of ["iptables", "nftables"]) {
   test(`a node with --proxy-mode ${mode} leaves nothing and takes nothing`, async () => {
     await cluster.startServer({ flags: ["--proxy-mode", mode] });
-    await cluster.readyNodes(1, 20_000);
+    await cluster.readyNodes(1, 60_000);
     await node(BRAMBLE, "image", "load", image);
     await cluster.kubectl("create", "-f", join(dir, "workload.yaml"));
     for (const port of ["8088", "8089"]) {
       const ask = ["curl", "-fsS", "--max-time", "1", `http://192.168.77.11:${port}/`];
-      await until(`port ${port} answers`, 20_000, async () => {
+      await until(`port ${port} answers`, 60_000, async () => {
         return (await cluster.lab.exec("lan", ...ask)).exitCode === 0;
       });
     }
@@ -164,5 +164,5 @@ for (const mode of ["iptables", "nftables"]) {
     await cluster.stop("n1");
     await node(BRAMBLE, "delete");
     expect(await rules()).toBe(before);
-  }, 90_000);
+  }, 270_000);
 }

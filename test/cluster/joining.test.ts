@@ -18,7 +18,7 @@ const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
 const ROOT = join(import.meta.dir, "../..");
 const BEACON = join(import.meta.dir, "../host/network/beacon.ts");
 const SERVER = `https://${addressOf("n1")}:6443`;
-const REFUSED_MS_MAX = 20_000;
+const REFUSED_MS_MAX = 90_000;
 let cluster: LabCluster;
 let dir: string;
 const children: Subprocess[] = [];
@@ -28,7 +28,7 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-joining-"));
   cluster = await startCluster({ nodes: 3, dir });
   await cluster.startServer();
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   for (const child of children) child.kill();
@@ -125,7 +125,7 @@ test("tokens have an end, uses and a description, are listed and revoked", async
   expect((await bramble("n1", "token", "list")).stdout).not.toContain(id);
   await refused("n3", ["--token", made], "does not know the token");
   await refused("n3", ["--token", "nonsense"], "not a bramble token");
-}, 30_000);
+}, 360_000);
 
 test("a wrong, an expired or a used-up token and another CA are refused in one line", async () => {
   const good = await token();
@@ -137,14 +137,14 @@ test("a wrong, an expired or a used-up token and another CA are refused in one l
   const short = await token("--ttl", "1s");
   await Bun.sleep(1_100);
   await refused("n3", ["--token", short], "expired");
-}, 30_000);
+}, 360_000);
 
 test("a device that waits is seen, and taken in by its code alone", async () => {
   const labels = ["--node-labels", "place=attic", "--node-taints", "slow=yes:PreferNoSchedule"];
   const waiting = agent("n2", labels);
   await waiting.says("--code ");
   const code = /--code (\S+)/.exec(waiting.log())?.[1] ?? "";
-  const seen = await bramble("n1", "discover", "--timeout", "2");
+  const seen = await bramble("n1", "discover", "--timeout", "4");
   expect(seen.stdout).toMatch(/^n1 +server +192\.168\.77\.11:6443/m);
   expect(seen.stdout).toMatch(/^n2 +device +192\.168\.77\.12:\d+/m);
   const wrong = await bramble("n1", "adopt", "n2", "--code", "bbb-bbb");
@@ -154,7 +154,7 @@ test("a device that waits is seen, and taken in by its code alone", async () => 
     exitCode: 0,
     stdout: expect.stringContaining("n2 joined\n"),
   });
-  await ready("n2", 10_000);
+  await ready("n2", 60_000);
   const node = JSON.parse(await cluster.kubectl("get", "node", "n2", "-o", "json")) as {
     metadata: { labels: Record<string, string> };
     spec: { taints?: Array<{ key: string }> };
@@ -163,11 +163,11 @@ test("a device that waits is seen, and taken in by its code alone", async () => 
   expect(node.spec.taints?.map(({ key }) => key)).toContain("slow");
   const again = await bramble("n1", "adopt", "n2", "--code", code);
   expect(again.stderr).toContain("belongs to a device that joined before");
-}, 60_000);
+}, 180_000);
 
 test("a node has a certificate of its own, asked for by CSR, for programs on it", async () => {
   const config = "/var/lib/bramble/node/kubeconfig";
-  const asked = await until("n2's certificate is good", 20_000, async () => {
+  const asked = await until("n2's certificate is good", 60_000, async () => {
     const answer = await bramble("n2", "get", "node", "n2", "--kubeconfig", config, "-o", "name");
     return answer.exitCode === 0 && answer.stdout;
   });
@@ -186,7 +186,7 @@ test("a node has a certificate of its own, asked for by CSR, for programs on it"
   // It speaks for this node only.
   const other = await bramble("n2", "get", "secrets", "-A", "--kubeconfig", config);
   expect(other.stderr).toContain("forbidden");
-}, 30_000);
+}, 360_000);
 
 /** What the cluster sees of a node's clock: when it says that it last showed itself. */
 async function renewedMs(node: string): Promise<number> {
@@ -202,20 +202,20 @@ test("clocks of 1970, or of years ahead, are no hindrance to joining or coming b
   for (const time of ["2060-01-01 00:00:00", "1970-01-02 00:00:00", "2071-01-01 00:00:00"]) {
     const beforeMs = Date.now();
     const wrong = agent("n3", ["--token", good], faked(time));
-    await until(`n3 shows itself with a clock of ${time}; it said ${wrong.log()}`, 15_000, () =>
+    await until(`n3 shows itself with a clock of ${time}; it said ${wrong.log()}`, 60_000, () =>
       renewedMs("n3").then(
         (ms) => ms > beforeMs,
         () => false,
       ),
     );
-    await ready("n3", 15_000);
+    await ready("n3", 60_000);
     expect(Math.abs((await renewedMs("n3")) - Date.now())).toBeLessThan(30_000);
     await wrong.end();
   }
   // Its use is spent, and it needs none to come back with its key.
   await cluster.lab.must("n3", "rm", "-r", "/var/lib/bramble/node");
   await refused("n3", ["--token", good, "--node-name", "n4"], "used up");
-}, 60_000);
+}, 180_000);
 
 test("a device made anew with an old name waits until it is told that it may", async () => {
   // Where multicast is blocked, a list of servers does; the first of these is not there.
@@ -225,14 +225,14 @@ test("a device made anew with an old name waits until it is told that it may", a
   await device.says("the name n3 belongs to another device");
   expect(await bramble("n1", "node", "remove", "n3")).toMatchObject({ exitCode: 0 });
   await device.says("joined");
-  await ready("n3", 15_000);
+  await ready("n3", 60_000);
   expect(await bramble("n1", "node", "remove", "n3")).toMatchObject({ exitCode: 0 });
   await device.says("the cluster does not know the node n3");
   await device.end();
   await cluster.lab.must("n3", "rm", "/var/lib/bramble/node/cluster.json");
   joined3 = agent("n3", ["--token", await token()]);
-  await ready("n3", 15_000);
-}, 60_000);
+  await ready("n3", 60_000);
+}, 180_000);
 
 test("a version that does not go with that of the server is told, and tried again", async () => {
   const newer = join(dir, "newer");
@@ -243,7 +243,7 @@ test("a version that does not go with that of the server is told, and tried agai
   // One that belongs to the cluster goes on.
   const node = agent("n3", [], [], newer);
   await node.says(`versions that do not go together: ${pair}`);
-  await ready("n3", 15_000);
+  await ready("n3", 60_000);
   await node.end();
   const argv = ["--token", await token(), "--node-name", "n4", "--data-dir", "/var/lib/other"];
   const device = agent("n3", argv, [], newer);
@@ -251,8 +251,8 @@ test("a version that does not go with that of the server is told, and tried agai
   await device.end();
   expect(await cluster.kubectl("get", "nodes", "n4", "--ignore-not-found")).toBe("");
   agent("n3", []);
-  await ready("n3", 15_000);
-}, 90_000);
+  await ready("n3", 60_000);
+}, 270_000);
 
 test("a server that boots in 1970 goes on from its last good moment", async () => {
   await cluster.kubectl("create", "configmap", "before");
@@ -267,7 +267,7 @@ test("a server that boots in 1970 goes on from its last good moment", async () =
   expect(after).toBeGreaterThanOrEqual(before);
   expect(after - before).toBeLessThan(60_000);
   // Nodes take its time, and a join works.
-  await cluster.readyNodes(3, 20_000);
+  await cluster.readyNodes(3, 60_000);
   const [log = ""] = readdirSync(dir).filter((name) => name.startsWith("n1"));
   expect(readFileSync(join(dir, log), "utf8")).toContain("the machine's clock is behind");
-}, 60_000);
+}, 180_000);

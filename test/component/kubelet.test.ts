@@ -7,7 +7,7 @@ import { pods } from "#resources/kinds/pod.ts";
 import type { Pod } from "#resources/types.gen.ts";
 import { type Bench, container, NODE, startBench } from "#test/support/kubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let bench: Bench;
 

@@ -7,11 +7,11 @@ let cluster: Instance;
 
 beforeAll(async () => {
   cluster = await startInstance({ name: "attach", images: ["1"] });
-}, 90_000);
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 const pod = (name: string, container: string, restartPolicy = "Always"): string => `
 apiVersion: v1
@@ -29,7 +29,7 @@ ${container.replaceAll(/^/gm, "    ")}
 
 async function started(manifest: string, name: string): Promise<void> {
   await cluster.apply(manifest);
-  await cluster.must("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=30s");
+  await cluster.must("wait", "--for=condition=Ready", `pod/${name}`, "--timeout=120s");
 }
 
 const field = (name: string, path: string): Promise<string> =>
@@ -48,8 +48,8 @@ command: [sh, -c, 'n=0; while read line; do n=$((n+1)); done; echo $n lines, $li
   const attached = await cluster.kubectl(["attach", "-i", "reader"], { stdin });
   expect(attached.stdout).toBe("20000 lines, last\n");
   const code = ".status.containerStatuses[0].state.terminated.exitCode";
-  await eventually("its end is told", 20_000, async () => (await field("reader", code)) === "3");
-}, 150_000);
+  await eventually("its end is told", 60_000, async () => (await field("reader", code)) === "3");
+}, 450_000);
 
 test("attach -it is the container's own terminal, and its end leaves it running", async () => {
   await started(pod("shell", "stdin: true\ntty: true\ncommand: [sh]"), "shell");
@@ -57,7 +57,7 @@ test("attach -it is the container's own terminal, and its end leaves it running"
   first.type("where=here; tty\r");
   await first.until(/\/dev\/(console|pts\/\d+)\r\n/);
   first.resize(132, 43);
-  await eventually("its size is that of the window", 10_000, async () => {
+  await eventually("its size is that of the window", 60_000, async () => {
     first.type("stty size\r");
     return (await first.until(/\d+ \d+\r\n/)) === "43 132\r\n";
   });
@@ -70,14 +70,14 @@ test("attach -it is the container's own terminal, and its end leaves it running"
   again.type("exit\r");
   await again.exited;
   const restarts = ".status.containerStatuses[0].restartCount";
-  await eventually("a new one", 20_000, async () => (await field("shell", restarts)) === "1");
-}, 150_000);
+  await eventually("a new one", 60_000, async () => (await field("shell", restarts)) === "1");
+}, 450_000);
 
 test("run -it --rm starts a pod, is its terminal, tells its status and removes it", async () => {
   const image = ["--image=bramble.local/web:1", "--image-pull-policy=Never"];
   const argv = ["run", "once", "-it", "--rm", "--restart=Never", ...image, "--", "sh"];
   const terminal = inTerminal(...argv);
-  await eventually("its prompt", 30_000, async () => {
+  await eventually("its prompt", 60_000, async () => {
     terminal.type("\r");
     return terminal.until(/# /);
   });
@@ -86,7 +86,7 @@ test("run -it --rm starts a pod, is its terminal, tells its status and removes i
   expect(await terminal.exited).toBe(5);
   const left = await cluster.kubectl(["get", "pod", "once"]);
   expect(left.stderr).toContain('pods "once" not found');
-}, 150_000);
+}, 450_000);
 
 test("exec -it has the size of the window from the start, and follows it", async () => {
   await started(pod("sized", "command: [sleep, '100000']"), "sized");
@@ -100,7 +100,7 @@ test("exec -it has the size of the window from the start, and follows it", async
   // Ctrl-C goes to the program, not to kubectl.
   terminal.type("\x03");
   expect(await terminal.exited).toBe(130);
-}, 150_000);
+}, 450_000);
 
 test("logs --previous shows the life before this one", async () => {
   const living = `command: [sh, -c, 'test -e /d/x && echo second && exec sleep 100000;
@@ -108,7 +108,7 @@ test("logs --previous shows the life before this one", async () => {
 volumeMounts: [{name: d, mountPath: /d}]`;
   const volumes = "  volumes: [{name: d, emptyDir: {}}]\n";
   await cluster.apply(pod("twice", living) + volumes);
-  await eventually("its second life", 30_000, async () => {
+  await eventually("its second life", 60_000, async () => {
     return (await cluster.must("logs", "twice")) === "second\n";
   });
   expect(await cluster.must("logs", "twice", "--previous")).toBe("first\n");
@@ -119,7 +119,7 @@ volumeMounts: [{name: d, mountPath: /d}]`;
   const none = await cluster.kubectl(["logs", "newborn", "--previous"]);
   expect(none.exitCode).toBe(1);
   expect(none.stderr).toContain('previous terminated container "main" in pod "newborn" not found');
-}, 150_000);
+}, 450_000);
 
 /** What came on each channel of v5.channel.k8s.io, until the other side ended. */
 async function viaNode(path: string, input: string): Promise<string[]> {
@@ -159,4 +159,4 @@ test("the node proxy runs commands and attaches as the kubelet's own API does", 
   const attach = "/attach/default/proxied/main?input=1&output=1&error=1";
   expect((await viaNode(attach, "to the container\n"))[1]).toBe("to the container\nover\n");
   expect(viaNode("/exec/default/none/main?output=1&command=true", "")).rejects.toThrow();
-}, 150_000);
+}, 450_000);

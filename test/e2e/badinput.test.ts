@@ -194,7 +194,7 @@ test("our own verbs say it in kubectl's words", async () => {
   const unreachable = await cluster.bramble(["get", "pods", "--server", "https://127.0.0.1:1"]);
   expect(unreachable.stderr).toStartWith("error: https://127.0.0.1:1 does not answer");
   expect(unreachable.exitCode).toBe(1);
-}, 120_000);
+}, 360_000);
 
 test("agents with a wrong token end with one line, one without waits", async () => {
   const own = ["--data-dir", join(cluster.dir, "agent"), "--server", cluster.url];

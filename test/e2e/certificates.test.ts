@@ -9,7 +9,7 @@ let server: PlainServer;
 beforeAll(async () => {
   server = await plainServer();
   await server.start();
-}, 120_000);
+}, 360_000);
 afterAll(() => server?.close());
 
 const file = (name: string): string => join(server.dir, name);

@@ -196,4 +196,4 @@ test("logs are streamed", async () => {
   await ended;
   const lines = text.split("\n").slice(0, 10);
   expect(lines).toEqual(Array.from({ length: 10 }, (_, at) => `line ${at + 1}`));
-}, 120_000);
+}, 360_000);

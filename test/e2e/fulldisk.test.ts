@@ -16,7 +16,7 @@ beforeAll(async () => {
   await mustRun(["mount", "-t", "tmpfs", "-o", "size=12m", "none", disk]);
   server = await plainServer({ dataDir: disk });
   await server.start();
-}, 120_000);
+}, 360_000);
 afterAll(async () => {
   await server?.close();
   await run(["umount", disk]);

@@ -244,12 +244,12 @@ describe("changing", () => {
   test("delete, wait", async () => {
     await kubectl("create configmap gone");
     await kubectl("delete cm gone --wait");
-    await kubectl("wait --for=delete cm/gone --timeout=60s");
+    await kubectl("wait --for=delete cm/gone --timeout=120s");
     await kubectl("run ready --image=web:1");
     const status = '{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}';
     await kubectl(`patch pod ready --subresource=status -p '${status}'`);
-    await kubectl("wait --for=condition=Ready pod/ready --timeout=60s");
-    await kubectl("wait --for=jsonpath={.status.phase}=Running pod/ready --timeout=60s");
+    await kubectl("wait --for=condition=Ready pod/ready --timeout=120s");
+    await kubectl("wait --for=jsonpath={.status.phase}=Running pod/ready --timeout=120s");
     await kubectl("delete pod ready --grace-period=0 --force");
     expect(await kubectl("get pods -l run=ready -o name")).toBe("");
   });
@@ -316,7 +316,7 @@ describe("custom resources", () => {
       },
     };
     await kubectl("apply -f -", JSON.stringify(crd));
-    await kubectl("wait --for=condition=Established crd/bees.x.io --timeout=60s");
+    await kubectl("wait --for=condition=Established crd/bees.x.io --timeout=120s");
     const bee =
       '{"apiVersion":"x.io/v1","kind":"Bee","metadata":{"name":"maya"},"spec":{"wings":4}}';
     await kubectl("apply -f -", bee);

@@ -298,9 +298,9 @@ describe("the rest", () => {
 
   test("wait, in all its forms", async () => {
     await kubectl("create", "configmap", "waited", "--from-literal=a=b");
-    await kubectl("wait", "--for=create", "cm/waited", "--timeout=60s");
-    await kubectl("wait", "--for=jsonpath={.data.a}=b", "cm/waited", "--timeout=60s");
-    await kubectl("wait", "--for=jsonpath={.data.a}", "cm/waited", "--timeout=60s");
+    await kubectl("wait", "--for=create", "cm/waited", "--timeout=120s");
+    await kubectl("wait", "--for=jsonpath={.data.a}=b", "cm/waited", "--timeout=120s");
+    await kubectl("wait", "--for=jsonpath={.data.a}", "cm/waited", "--timeout=120s");
     const late = await tryKubectl([
       "wait",
       "--for=jsonpath={.data.a}=c",
@@ -317,7 +317,7 @@ describe("the rest", () => {
     await kubectl("create", "deployment", "cond", "--image=a");
     const status = '{"status":{"conditions":[{"type":"Available","status":"False"}]}}';
     await kubectl("patch", "deploy", "cond", "--subresource=status", "-p", status);
-    await kubectl("wait", "--for=condition=Available=False", "deploy/cond", "--timeout=60s");
+    await kubectl("wait", "--for=condition=Available=False", "deploy/cond", "--timeout=120s");
   });
 
   test("deletions leave, or take, what depends on the object", async () => {

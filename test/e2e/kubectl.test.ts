@@ -162,7 +162,7 @@ test("exec -it is a terminal", async () => {
   await terminal.until(/\/dev\/pts\/\d+\r\n42\r\n/);
   terminal.type("exit 3\r");
   expect(await terminal.exited).toBe(3);
-}, 120_000);
+}, 360_000);
 
 test("get -w shows changes as they come", async () => {
   const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "get", "configmaps", "-w"];
@@ -190,7 +190,7 @@ test("get -w shows changes as they come", async () => {
     child.kill();
     await reading;
   }
-}, 120_000);
+}, 360_000);
 
 test("diff shows what apply would change, and changes nothing", async () => {
   const manifest = webManifest({ nodePort: cluster.nodePort, greeting: "changed" });

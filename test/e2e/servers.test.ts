@@ -116,7 +116,7 @@ test("when the leader dies, the other one runs the controllers within 10 s", asy
     const found = await second.kubectl("get", "endpoints", "kubernetes", "-o", path);
     return found === (second.name === "s2" ? "192.0.2.2" : "192.0.2.1");
   });
-}, 120_000);
+}, 360_000);
 
 test("a server that comes back needs no secret again", async () => {
   await first.start();

@@ -300,7 +300,7 @@ test("get -w shows what comes", async () => {
     child.kill();
     await reading;
   }
-}, 120_000);
+}, 360_000);
 
 test("exec passes input and status, and is a terminal with -it", async () => {
   const failed = await ours(
@@ -369,7 +369,7 @@ test("port-forward leads into a pod behind a Service", async () => {
   const text = await new Response(child.stdout).text();
   expect(text).toContain(`Forwarding from 127.0.0.1:${port} -> 8080\n`);
   expect(text).toContain(`Handling connection for ${port}\n`);
-}, 120_000);
+}, 360_000);
 
 test("a reader that leaves early is no failure of ours", async () => {
   const line = `${BRAMBLE} get pods -o json --kubeconfig ${cluster.kubeconfig} | head -n 1`;

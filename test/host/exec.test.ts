@@ -7,7 +7,7 @@ import type { Channel } from "#base/channel.ts";
 import { TimeoutError } from "#base/errors.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let host: HostRuntime;
 let id: string;
@@ -203,7 +203,7 @@ describe("exec", () => {
     Bun.gc(true);
     const now = () => readdirSync("/proc/self/fd").length;
     await eventually("the descriptors to go", () => now() <= open + 3 || undefined);
-  }, 120_000);
+  }, 360_000);
 });
 
 describe("attach", () => {

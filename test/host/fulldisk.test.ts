@@ -23,7 +23,7 @@ test("a file for which there is no room whole stays as it was", async () => {
   } finally {
     dir.remove();
   }
-}, 30_000);
+}, 120_000);
 
 test("a full disk refuses writes whole, and takes them again once there is room", async () => {
   const dir = tempDir();
@@ -44,4 +44,4 @@ test("a full disk refuses writes whole, and takes them again once there is room"
   } finally {
     dir.remove();
   }
-}, 120_000);
+}, 360_000);

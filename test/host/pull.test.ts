@@ -5,7 +5,7 @@ import { imageTar, makeImage } from "#test/support/images.ts";
 import { startRegistry, type TestRegistry } from "#test/support/registry.ts";
 import { type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let host: HostRuntime;
 let registry: TestRegistry;

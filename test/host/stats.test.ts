@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { createControlGroups, ResizeError } from "#agents/runtime/stats.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let host: HostRuntime;
 const groups = createControlGroups();

@@ -3,7 +3,7 @@ import { labelKeys } from "#agents/runtime/runtime.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 import { runtimeSuite } from "#test/support/suites/runtime.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let host: HostRuntime;
 

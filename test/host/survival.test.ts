@@ -5,7 +5,7 @@ import { RuntimeError } from "#agents/runtime/runtime.ts";
 import { runProcess } from "#base/process.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(240_000);
 
 let host: HostRuntime;
 

@@ -51,7 +51,7 @@ test(`${COUNT} Services through both have addresses and ports of their own`, asy
   expect(items.length).toBe(COUNT);
   expect(new Set(items.map(({ spec }) => spec.clusterIP)).size).toBe(COUNT);
   expect(new Set(items.map(({ spec }) => spec.ports[0]?.nodePort)).size).toBe(COUNT);
-}, 120_000);
+}, 360_000);
 
 test("an address that was asked for through both is given once, the other hears why", async () => {
   // Of the part that is given out last by itself.

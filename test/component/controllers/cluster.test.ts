@@ -61,7 +61,7 @@ test("a new namespace has what every namespace has, and goes with all that is in
     return (await client.get(namespaces, { name: "team" })) === undefined;
   });
   expect((await client.list(pods, { namespace: "team" })).items).toEqual([]);
-}, 120_000);
+}, 360_000);
 
 test("a silent node loses its pods to others, and is free again when it is back", async () => {
   const { client, hollow } = plane;
@@ -96,7 +96,7 @@ test("a silent node loses its pods to others, and is free again when it is back"
   await until("n1 is free of taints", async () => {
     return ((await client.get(nodes, { name: "n1" }))?.spec?.taints ?? []).length === 0;
   });
-}, 120_000);
+}, 360_000);
 
 test("the pods of a node that is removed go", async () => {
   const { client, hollow } = plane;
@@ -106,7 +106,7 @@ test("the pods of a node that is removed go", async () => {
     const query = { fieldSelector: "spec.nodeName=n3" };
     return (await client.list(pods, query)).items.length === 0;
   });
-}, 120_000);
+}, 360_000);
 
 test("nothing was logged as going wrong", () => {
   expect(plane.lines).toEqual([]);

@@ -230,7 +230,7 @@ test("endpoints come and go under load: no request is lost", async () => {
   await Promise.all(clients);
   expect(wrong).toEqual([]);
   expect(count).toBeGreaterThan(300);
-}, 120_000);
+}, 360_000);
 
 describe("certificates", () => {
   /** Common name of the certificate that a client with this server name gets. */

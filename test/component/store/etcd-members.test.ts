@@ -167,7 +167,7 @@ test("a server that missed what was compacted loads all, its watchers list again
   expect(page.items[0]?.revision).toBe(second.revision);
   expect(() => record(late, PODS, first.revision)).toThrow(GoneError);
   way.cut();
-}, 120_000);
+}, 360_000);
 
 test("a write that was done, and then undone by another, is not called refused", async () => {
   const key = "core/pods/x/a";
@@ -194,4 +194,4 @@ test("a write that was done, and then undone by another, is not called refused",
   way.mend();
   expect(await changing).toBeInstanceOf(StorageError);
   way.cut();
-}, 120_000);
+}, 360_000);

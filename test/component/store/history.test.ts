@@ -327,4 +327,4 @@ async function run(script: readonly Step[]): Promise<void> {
 
 test("any interleaving tells one history", async () => {
   await fc.assert(fc.asyncProperty(steps, run), { numRuns: 120 });
-}, 120_000);
+}, 360_000);

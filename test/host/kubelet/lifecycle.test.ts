@@ -10,7 +10,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(240_000);
+setDefaultTimeout(480_000);
 
 let k: HostKubelet;
 

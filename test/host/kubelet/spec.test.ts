@@ -20,7 +20,7 @@ import {
 } from "#test/support/hostkubelet.ts";
 import { BUSYBOX } from "#test/support/images.ts";
 
-setDefaultTimeout(240_000);
+setDefaultTimeout(480_000);
 
 let k: HostKubelet;
 

@@ -12,7 +12,7 @@ import {
   statusOf,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(360_000);
+setDefaultTimeout(720_000);
 
 /** Of the node beside them; far below what a call that hangs may take. */
 const OTHER_POD_MS_MAX = 28_000;

@@ -72,7 +72,7 @@ beforeAll(async () => {
   await must(ours.run, ["ip", "address", "add", "fd00:b::1/64", "dev", "eth0", "nodad"]);
   await must(theirs.run, ["ip", "address", "add", "fd00:b::2/64", "dev", "eth0", "nodad"]);
   await startAvahi();
-}, 120_000);
+}, 360_000);
 
 afterAll(async () => {
   for (const child of children) child.kill();
@@ -90,7 +90,7 @@ test("avahi-browse sees a server with its facts in both families, and hears it g
   await heard("a server with IPv6", seen, "=;eth0;IPv6;pi-seen", "6443", ...facts);
   server.kill("SIGTERM");
   await heard("a goodbye", seen, "-;eth0;IPv4;pi-seen");
-}, 120_000);
+}, 360_000);
 
 test("what avahi announces is understood", async () => {
   const found: string[] = [];
@@ -98,7 +98,7 @@ test("what avahi announces is understood", async () => {
   const facts = ["name=pi.theirs", "role=server", "ca=def"];
   start(theirs, ["avahi-publish", "-s", "pi-theirs", "_bramble._tcp", "7443", ...facts]);
   await heard("avahi's service", found, '"found":"pi.theirs"', theirs.address, '"caSha256":"def"');
-}, 120_000);
+}, 360_000);
 
 test("of two with one name the later one takes another", async () => {
   const seen: string[] = [];
@@ -107,7 +107,7 @@ test("of two with one name the later one takes another", async () => {
   await heard("the first", seen, "=;eth0;IPv4;pi-twice;", '"name=first"');
   start(ours, beacon("announce", "pi.twice"));
   await heard("the second", seen, "=;eth0;IPv4;pi-twice-2;", '"name=pi.twice"');
-}, 120_000);
+}, 360_000);
 
 test("a machine with IPv6 alone is found, and followed to its new address", async () => {
   const found: string[] = [];
@@ -118,4 +118,4 @@ test("a machine with IPv6 alone is found, and followed to its new address", asyn
   await must(ours.run, ["ip", "address", "add", "fd00:b::77/64", "dev", "eth0", "nodad"]);
   await must(ours.run, ["ip", "address", "del", "fd00:b::1/64", "dev", "eth0"]);
   await heard("the new address", found, '"found":"pi.six"', '["fd00:b::77"]');
-}, 120_000);
+}, 360_000);

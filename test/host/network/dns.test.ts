@@ -54,14 +54,14 @@ beforeAll(async () => {
   await put("services", service("db", { clusterIP: "None" }));
   await put("services", service("out", { type: "ExternalName", externalName: "www.example.com" }));
   await put("endpointSlices", slice("db", ["10.42.1.8@n1", "10.42.2.9@n2"]));
-}, 120_000);
+}, 360_000);
 
 afterAll(async () => {
   for (const child of children) child.kill();
   await Promise.all(children.map((child) => child.exited));
   await site.close();
   rmSync(dir, { recursive: true, force: true });
-}, 120_000);
+}, 360_000);
 
 test("pods and the node resolve names of the cluster, over UDP and TCP", async () => {
   for (const run of [pod.run, node.run]) {
@@ -95,7 +95,7 @@ test("other names come from the second upstream, when the first does not answer"
     "198.51.100.7",
     "www.example.com.",
   ]);
-}, 120_000);
+}, 360_000);
 
 test("no such name is NXDOMAIN with authority", async () => {
   const argv = ["dig", "@10.43.0.10", "no.default.svc.cluster.local"];
@@ -124,4 +124,4 @@ test("where another server has port 53 of all addresses, rules lead to ours", as
   }
   const argv = ["dig", "+short", "+tries=1", "+time=20", `@${second.address}`, "www.example.com"];
   expect((await must(site.client.run, argv)).trim()).toBe("198.51.100.7");
-}, 120_000);
+}, 360_000);

@@ -124,7 +124,7 @@ test("default deny is in force at once, and the node still reaches its pods", as
   expect(await reach(n1.run, a.ip)).toBe(true);
   expect(await reach(b.run, c.ip)).toBe(true);
   expect(await reach(a.run, c.ip)).toBe(true);
-}, 120_000);
+}, 360_000);
 
 test("what a policy allows gets through, on one node and across", async () => {
   const from = [{ podSelector: { matchLabels: { app: "c" } } }];
@@ -136,7 +136,7 @@ test("what a policy allows gets through, on one node and across", async () => {
   });
   expect(await reach(c.run, a.ip)).toBe(true);
   expect(await kept(b.run, a.ip)).toBe(true);
-}, 120_000);
+}, 360_000);
 
 test("ports are allowed by name and as a range", async () => {
   const allow = (...ports: NetworkPolicyPort[]) =>
@@ -151,7 +151,7 @@ test("ports are allowed by name and as a range", async () => {
   expect(await kept(c.run, a.ip)).toBe(true);
   await allow({ port: 8000, endPort: 8080, protocol: "TCP" });
   expect(await reach(c.run, a.ip)).toBe(true);
-}, 120_000);
+}, 360_000);
 
 test("a connection that was open before a policy goes on", async () => {
   api.remove(`${POLICIES}/allow`);
@@ -171,7 +171,7 @@ test("a connection that was open before a policy goes on", async () => {
   expect(await text()).toContain("200 OK");
   client.kill();
   await client.exited;
-}, 120_000);
+}, 360_000);
 
 test("egress is bound, too", async () => {
   const podSelector = { matchLabels: { app: "b" } };
@@ -186,7 +186,7 @@ test("egress is bound, too", async () => {
   await settled();
   expect(await reach(b.run, c.ip)).toBe(true);
   expect((await toNode("20")).exitCode).toBe(7);
-}, 120_000);
+}, 360_000);
 
 test("without policies there are no rules left of them", async () => {
   api.remove(`${POLICIES}/deny`);

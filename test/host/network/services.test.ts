@@ -225,7 +225,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
       "b",
       "c",
     ]);
-  }, 120_000);
+  }, 360_000);
 
   test("a pod reaches itself through its Service", async () => {
     const spec = { clusterIP: "10.43.0.8", ports: [{ port: 80 }] };
@@ -301,7 +301,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
       c: expect.any(Number),
     });
     expect(Object.keys(byPod(await load)).sort()).toEqual(["a", "b", "c"]);
-  }, 120_000);
+  }, 360_000);
 
   test("loadBalancerSourceRanges keep others out of the load balancer's address", async () => {
     const ports = [{ port: 80, nodePort: 30082 }];
@@ -316,7 +316,7 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     const ranges = ["192.168.50.0/24", "192.168.50.99/32"];
     await serve("lb", { ...spec, loadBalancerSourceRanges: ranges }, endpoints, [n1.address]);
     expect(byPod(await http(site.client.run, url))).toEqual({ c: 1 });
-  }, 120_000);
+  }, 360_000);
 
   test("pods on their way out serve while nothing else does", async () => {
     const spec = { clusterIP: "10.43.0.14", ports: [{ port: 80 }] };
