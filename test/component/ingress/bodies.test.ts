@@ -1,5 +1,5 @@
 /** Bodies and long connections: nothing is kept back, nothing is kept in memory. */
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { until } from "#test/component/controllers/plane.ts";
@@ -49,21 +49,28 @@ function talk(...parts: string[]): Promise<string> {
   });
 }
 
+let nextLook: Timer | undefined;
+afterEach(() => clearTimeout(nextLook));
+
 /**
  * Highest resident memory of this process from now on, MiB over what it had. Garbage is taken away
- * before each look: the heap of the other tests decides how much may wait, not the Ingress.
+ * before each look: the heap of the other tests decides how much may wait, not the Ingress. Most of
+ * the time is the Ingress's, however long that takes.
  */
 function watchMemory(): () => number {
   const rss = () => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
   Bun.gc(true);
   const before = rss();
   let most = before;
-  const timer = setInterval(() => {
+  const look = () => {
+    const began = performance.now();
     Bun.gc(true);
     most = Math.max(most, rss());
-  }, 100);
+    nextLook = setTimeout(look, 100 + 9 * (performance.now() - began));
+  };
+  nextLook = setTimeout(look, 100);
   return () => {
-    clearInterval(timer);
+    clearTimeout(nextLook);
     return (most - before) / 1024;
   };
 }
