@@ -272,9 +272,8 @@ describe("what a container gets", () => {
     expect(own.text).toBe("web-0\nweb-0\nweb-0\n");
     const { hostname: _, ...spec } = host.spec("hostname; ip -o link | wc -l", { network: "host" });
     const { id } = await host.runtime.run(spec);
-    await host.event((each) => each.type === "exit" && each.containerId === id);
     const machine = (await readFile("/proc/sys/kernel/hostname", "utf8")).trim();
-    expect((await readFile(spec.logPath, "utf8")).split("\n")[0]).toBe(machine);
+    expect(await host.logWith(spec.logPath, "\n")).toStartWith(`${machine}\n`);
     await host.runtime.remove([id]);
   });
 
@@ -292,9 +291,10 @@ describe("what a container gets", () => {
     expect(Number(shared.text.split("\n")[1])).toBeGreaterThan(1);
     // Who joined may be joined in turn, also when the first one is gone: a pod's containers
     // restart.
-    const second = await host.runtime.run(
-      host.spec("echo a > /dev/shm/a; sleep 1000", { ipc: { containerId: first.id } }),
-    );
+    const script = "echo a > /dev/shm/a; echo written; sleep 1000";
+    const spec = host.spec(script, { ipc: { containerId: first.id } });
+    const second = await host.runtime.run(spec);
+    await host.logWith(spec.logPath, "written");
     const chained = { ipc: { containerId: second.id } };
     const third = await output("readlink /proc/self/ns/ipc; cat /dev/shm/a", chained);
     expect(third.text.split("\n").slice(0, 2)).toEqual([link.trim(), "a"]);
