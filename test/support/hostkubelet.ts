@@ -4,13 +4,15 @@
 import { mkdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { createKubelet, type Kubelet } from "#agents/kubelet/agent.ts";
+import type { Supply } from "#agents/kubelet/eviction.ts";
+import type { KubeletOptions } from "#agents/kubelet/options.ts";
 import { createNodeHandler } from "#agents/kubelet/server.ts";
 import { createPodNetwork } from "#agents/network/cni.ts";
 import { createControlGroups } from "#agents/runtime/stats.ts";
 import { createVolumes } from "#agents/volumes/agent.ts";
 import { createObjectSource } from "#agents/volumes/objects.ts";
 import type { NodeLink } from "#api/nodes.ts";
-import { realClock, sleep } from "#base/clock.ts";
+import { type Clock, realClock, sleep } from "#base/clock.ts";
 import { createLog, silentLog } from "#base/log.ts";
 import { runProcess } from "#base/process.ts";
 import { realRandom } from "#base/random.ts";
@@ -57,6 +59,17 @@ export async function eventually<T>(
 /** A program that ends at SIGTERM: PID 1 has no default action for it. */
 export const WAIT = "trap 'exit 0' TERM; while true; do sleep 0.1; done";
 
+/** What a test has otherwise than the others. */
+export interface HostKubeletOptions {
+  options?: Partial<KubeletOptions>;
+  runtime?: Parameters<HostRuntime["another"]>[0];
+  /** What the node has left; the machine's own where it is left out. */
+  supply?: () => Promise<Supply>;
+  clock?: Clock;
+  /** Its folder is a file system of its own of this size. */
+  dataBytes?: number;
+}
+
 export interface HostKubelet {
   readonly host: HostRuntime;
   readonly client: Client;
@@ -79,12 +92,17 @@ export interface HostKubelet {
   /** Output of a command in a container; throws where it fails. */
   exec(pod: string, script: string, container?: string): Promise<string>;
   logs(pod: string, query?: string, container?: string): Promise<string>;
+  /** As `told`, until its words are so; answers its message. */
+  said(name: string, reason: string, words?: RegExp): Promise<string>;
   /** Reasons of the events about a pod, oldest first. */
   reasons(name: string): Promise<string[]>;
   /** Until there is an event with this reason about the pod: events come after what they tell. */
   told(name: string, reason: string): Promise<void>;
-  /** A new agent takes over; with `reboot` after a power cut, in which every process ended. */
-  restart(options?: { reboot?: boolean }): Promise<void>;
+  /**
+   * A new agent takes over; with `reboot` after a power cut, in which every process ended;
+   * `meanwhile` is done while there is none. Answers when it began to start (`performance.now()`).
+   */
+  restart(options?: { reboot?: boolean; meanwhile?: () => Promise<void> }): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -108,6 +126,7 @@ class RealKubelet implements HostKubelet {
   readonly dataDir: string;
   readonly pluginDir: string;
   readonly #api: TestApi;
+  readonly #own: HostKubeletOptions;
   readonly #network;
   kubelet: Kubelet;
   node: NodeLink;
@@ -115,13 +134,19 @@ class RealKubelet implements HostKubelet {
   #stopCaches: () => void = () => {};
   #closeRuntime: () => void = () => {};
 
-  constructor(host: HostRuntime, api: TestApi) {
+  constructor(host: HostRuntime, api: TestApi, own: HostKubeletOptions) {
     this.host = host;
     this.#api = api;
+    this.#own = own;
     this.client = createClient((request) => api.api.fetch(request, { user: ADMIN }));
     this.dataDir = `${host.containerd.dir}/data`;
     this.pluginDir = `${this.dataDir}/device-plugins`;
     mkdirSync(this.dataDir, { recursive: true });
+    if (own.dataBytes !== undefined) {
+      const size = `size=${own.dataBytes},mode=0755`;
+      const made = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", size, "data", this.dataDir]);
+      if (made.exitCode !== 0) throw new Error(`mount: ${made.stderr.toString()}`);
+    }
     this.#network = createPodNetwork({
       run: runProcess,
       cniBinDir: "/usr/lib/cni",
@@ -134,13 +159,13 @@ class RealKubelet implements HostKubelet {
 
   #make(): [Kubelet, NodeLink] {
     const { client, dataDir } = this;
-    const clock = realClock;
+    const { clock = realClock, supply } = this.#own;
     const log =
       process.env["BRAMBLE_TEST_LOG"] === undefined
         ? silentLog
         : createLog({ level: "debug", format: "text", now: clock.now, write: console.error });
     const caches = createCaches({ client, clock, log });
-    const runtime = this.host.another();
+    const runtime = this.host.another(this.#own.runtime);
     this.#stopCaches = () => caches.stop();
     this.#closeRuntime = () => runtime.close();
     const objects = createObjectSource({ client, clock, log });
@@ -163,6 +188,7 @@ class RealKubelet implements HostKubelet {
       clock,
       random: realRandom,
       log,
+      ...(supply !== undefined && { supply }),
       options: {
         nodeName: NODE,
         nodeIps: () => ["192.0.2.2"],
@@ -179,6 +205,7 @@ class RealKubelet implements HostKubelet {
         },
         kubeletVersion: "v1.34.4+test",
         devicePluginDir: this.pluginDir,
+        ...this.#own.options,
       },
     });
     return [kubelet, createNodeHandler({ kubelet, runtime, clock, log })];
@@ -251,12 +278,14 @@ class RealKubelet implements HostKubelet {
     return text;
   }
 
-  async reasons(name: string): Promise<string[]> {
+  async #events(name: string) {
     const query = { namespace: "default", fieldSelector: `involvedObject.name=${name}` };
     const { items } = await this.client.list(events, query);
-    return items
-      .sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1))
-      .map(({ reason }) => reason ?? "");
+    return items.sort((a, b) => (a.metadata.name < b.metadata.name ? -1 : 1));
+  }
+
+  async reasons(name: string): Promise<string[]> {
+    return (await this.#events(name)).map(({ reason }) => reason ?? "");
   }
 
   async told(name: string, reason: string): Promise<void> {
@@ -265,7 +294,15 @@ class RealKubelet implements HostKubelet {
     );
   }
 
-  async restart({ reboot = false } = {}): Promise<void> {
+  said(name: string, reason: string, words: RegExp = /./): Promise<string> {
+    return eventually(`${reason} of ${name} with ${words}`, async () => {
+      const all = (await this.#events(name)).filter((event) => event.reason === reason);
+      return all.map(({ message }) => message ?? "").find((message) => words.test(message));
+    });
+  }
+
+  async restart(options: Parameters<HostKubelet["restart"]>[0] = {}): Promise<number> {
+    const { reboot = false, meanwhile } = options;
     await this.kubelet.stop();
     this.#stopCaches();
     this.#closeRuntime();
@@ -274,8 +311,11 @@ class RealKubelet implements HostKubelet {
       await this.host.containerd.start();
       this.#boots++;
     }
+    await meanwhile?.();
+    const began = performance.now();
     [this.kubelet, this.node] = this.#make();
     await this.kubelet.start();
+    return began;
   }
 
   async close(): Promise<void> {
@@ -299,9 +339,12 @@ class RealKubelet implements HostKubelet {
   }
 }
 
-export async function startHostKubelet(name: string): Promise<HostKubelet> {
+export async function startHostKubelet(
+  name: string,
+  own: HostKubeletOptions = {},
+): Promise<HostKubelet> {
   const host = await startHostRuntime(name);
-  const made = new RealKubelet(host, await startApi());
+  const made = new RealKubelet(host, await startApi(), own);
   const found = await made.client.get(namespaces, { name: "default" });
   if (found === undefined) await made.client.create(namespaces, { metadata: { name: "default" } });
   const ca = {

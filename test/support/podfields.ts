@@ -4,6 +4,8 @@
  * is missing here.
  */
 
+import { sources } from "#test/support/sources.ts";
+
 /** Types of the schema whose fields are listed, with their place in a pod. */
 export const listedTypes = {
   PodSpec: "spec",
@@ -35,7 +37,7 @@ const CLOUD = "FailedMount: this type of volume is not supported on this node";
 const WINDOWS = "the API refuses it for Linux pods";
 const OFF = "off in Kubernetes 1.34; the API drops it, as upstream";
 const API = "a service account with its token, a priority, tolerations";
-const PLACES = "chosen by the scheduler";
+const fit = by("what the node is not, or has given away, refuses a pod");
 const secure = by("users, groups and capabilities");
 const kinds = by("of all kinds decide over readiness");
 const environment = by("environment from everywhere, and arguments that name it");
@@ -43,12 +45,12 @@ const files = by("configMap and secret, updated as a whole within ten seconds");
 
 const pod: Record<string, Proof> = {
   activeDeadlineSeconds: by("past its deadline has failed"),
-  affinity: by("the node must be one that the pod wants, and bear its taints"),
+  affinity: fit,
   automountServiceAccountToken: by("the service account's token, certificate and namespace"),
   containers: by("starts, answers and goes without a trace"),
   dnsConfig: by("names, aliases and the resolver"),
-  dnsPolicy: by("a pod on the node's network sees the node's hosts and resolver"),
-  enableServiceLinks: by("turned off leave the API's address"),
+  dnsPolicy: by("the resolver of the node, or the pod's own alone"),
+  enableServiceLinks: by("variables name the Services, unless they are turned off"),
   ephemeralContainers: by("takes an ephemeral container for a look at its processes"),
   hostAliases: by("names, aliases and the resolver"),
   hostIPC: by("the node's namespaces where the pod asks for them"),
@@ -57,38 +59,38 @@ const pod: Record<string, Proof> = {
   hostUsers: by("user namespaces that the runtime lacks are named"),
   hostname: by("names, aliases and the resolver"),
   hostnameOverride: not(OFF),
-  imagePullSecrets: by("the entry of the registry is taken, its password may hold a colon"),
+  imagePullSecrets: by("a Secret opens the registry, and events tell of the pull"),
   initContainers: by("runs init containers in order, then sidecars beside the main one"),
-  nodeName: by("is refused with the reason"),
-  nodeSelector: by("the node must be one that the pod wants, and bear its taints"),
-  os: by("a pod of another system is refused"),
+  nodeName: by("what is kept back is not to be had, what does not fit is refused"),
+  nodeSelector: fit,
+  os: fit,
   overhead: by("may be the pod's own"),
-  preemptionPolicy: not(PLACES),
-  priority: by("is never one that the node needs"),
+  preemptionPolicy: by("it must not preempt"),
+  priority: by("a disk that is really full: whoever filled it goes, and the rest goes on"),
   priorityClassName: by(API),
-  readinessGates: by("wait for readiness gates, which others set"),
+  readinessGates: by("conditions tell how far a pod is, and which generation they saw"),
   resourceClaims: not("FailedCreatePodSandBox: dynamic resource allocation is not supported"),
-  resources: by("may be the pod's own"),
-  restartPolicy: by("follows the policy"),
+  resources: by("a pod has its limits as a whole, and so many processes"),
+  restartPolicy: by("policy OnFailure restarts what failed, and ends with success"),
   runtimeClassName: by("a class names another runtime, or one that the node lacks"),
-  schedulerName: not(PLACES),
-  schedulingGates: not(PLACES),
+  schedulerName: by("a pod of another scheduler is left alone; a gated one waits for its gate"),
+  schedulingGates: by("a pod of another scheduler is left alone; a gated one waits for its gate"),
   securityContext: secure,
   serviceAccount: by(API),
   serviceAccountName: by("the service account's token, certificate and namespace"),
-  setHostnameAsFQDN: by("namespaces"),
+  setHostnameAsFQDN: by("the whole name is the hostname where the pod asks for it"),
   shareProcessNamespace: by("may share its processes, and one that dies takes no other along"),
   subdomain: by("names, aliases and the resolver"),
   terminationGracePeriodSeconds: by("that ignores the signal is killed after its grace"),
   tolerations: by("the node must be one that the pod wants, and bear its taints"),
-  topologySpreadConstraints: not(PLACES),
+  topologySpreadConstraints: by("spread constraints bound the skew"),
   volumes: files,
 };
 
 const podSecurity: Record<string, Proof> = {
   appArmorProfile: by("security settings"),
   fsGroup: by("emptyDir on disk and in memory, for the pod's group"),
-  fsGroupChangePolicy: by("fsGroup owns everything, and may leave a volume that is right alone"),
+  fsGroupChangePolicy: by("a volume that is right is left alone, any other is the group's"),
   runAsGroup: secure,
   runAsNonRoot: by("root is refused to those who do not want it"),
   runAsUser: secure,
@@ -96,7 +98,7 @@ const podSecurity: Record<string, Proof> = {
   seLinuxOptions: by("SELinux options are ignored on a system without it, as upstream"),
   seccompProfile: by("seccomp, proc and privilege are as asked"),
   supplementalGroups: secure,
-  supplementalGroupsPolicy: by("security settings"),
+  supplementalGroupsPolicy: by("supplementary groups are merged with the image's, or strict"),
   sysctls: by("sysctls that are safe are set, others refused"),
   windowsOptions: not(WINDOWS),
 };
@@ -106,11 +108,11 @@ const container: Record<string, Proof> = {
   command: environment,
   env: environment,
   envFrom: environment,
-  image: by("an image that does not exist backs off, and is pulled once it does"),
-  imagePullPolicy: by("policy Always fetches for each run"),
+  image: by("what cannot be is told by its reason"),
+  imagePullPolicy: by("policy Always asks the registry for every run"),
   lifecycle: by("gets its signal, its hook and its grace"),
   livenessProbe: by("restart a container that is no longer alive"),
-  name: by("labels tell a restarted agent whose container it is"),
+  name: by("a new agent takes over running containers and their logs without a gap"),
   ports: by("a host port leads to its pod, from the LAN, the node and the pod itself"),
   readinessProbe: kinds,
   resizePolicy: by("limits of a running container change without a restart"),
@@ -118,43 +120,49 @@ const container: Record<string, Proof> = {
   restartPolicy: by("runs init containers in order, then sidecars beside the main one"),
   restartPolicyRules: not(OFF),
   securityContext: secure,
-  startupProbe: by("hooks by HTTP and by sleeping"),
+  startupProbe: by("a startup probe holds the others back, and gives up at last"),
   stdin: by("input and output of a container with stdin, again and again"),
   stdinOnce: by("stdinOnce closes the input after the first client"),
   terminationMessagePath: by("a message is taken from the path that the container names"),
   terminationMessagePolicy: by("takes the end of the log for a message where it was asked to"),
   tty: by("input and output of a container with stdin, again and again"),
-  volumeDevices: by("block volumes become devices at their paths"),
+  volumeDevices: by("block volumes become devices at their paths, without privileges"),
   volumeMounts: files,
   workingDir: environment,
 };
+
+const own = by("users of containers go before that of the pod");
 
 const security: Record<string, Proof> = {
   allowPrivilegeEscalation: secure,
   appArmorProfile: by("security settings"),
   capabilities: secure,
   privileged: by("seccomp, proc and privilege are as asked"),
-  procMount: by("security settings"),
+  procMount: by("parts of /proc are masked; who wants them all is refused"),
   readOnlyRootFilesystem: secure,
-  runAsGroup: by("of the container goes before that of the pod"),
-  runAsNonRoot: by("root is refused where the pod says so"),
-  runAsUser: by("of the container goes before that of the pod"),
+  runAsGroup: own,
+  runAsNonRoot: own,
+  runAsUser: own,
   seLinuxOptions: by("SELinux options are ignored on a system without it, as upstream"),
   seccompProfile: by("seccomp, proc and privilege are as asked"),
   windowsOptions: not(WINDOWS),
 };
 
+const asked = by("headers, hosts, names of ports, TLS and gRPC are as the probe says");
+const counts = by("thresholds, delays and periods count");
+const late = by("an answer that takes too long is a failure, and ends the container");
+
 const probe: Record<string, Proof> = {
   exec: kinds,
-  failureThreshold: by("gives up after its failures, once"),
-  grpc: by("asks a gRPC server for its health"),
-  httpGet: kinds,
-  initialDelaySeconds: by("is asked after its delay, then each period"),
-  periodSeconds: by("is asked after its delay, then each period"),
-  successThreshold: by("needs its thresholds both ways"),
-  tcpSocket: kinds,
-  terminationGracePeriodSeconds: by("gives up after its failures, once"),
-  timeoutSeconds: by("an answer that takes too long is none"),
+  failureThreshold: counts,
+  grpc: asked,
+  httpGet: asked,
+  initialDelaySeconds: counts,
+  periodSeconds: counts,
+  successThreshold: counts,
+  tcpSocket: asked,
+  terminationGracePeriodSeconds: late,
+  timeoutSeconds: late,
 };
 
 const lifecycle: Record<string, Proof> = {
@@ -165,7 +173,7 @@ const lifecycle: Record<string, Proof> = {
 
 const handler: Record<string, Proof> = {
   exec: by("gets its signal, its hook and its grace"),
-  httpGet: by("hooks by HTTP and by sleeping"),
+  httpGet: by("hooks: preStop by HTTP, postStart by sleeping"),
   sleep: by("hooks by HTTP and by sleeping"),
   tcpSocket: not("does nothing, as upstream: kept for old clients only"),
 };
@@ -190,6 +198,7 @@ const mount: Record<string, Proof> = {
   subPathExpr: by("hostPath, read-only where the mount says so, and an expression"),
 };
 
+const hostPaths = by("hostPath of every type, and refused where it is another");
 const claim = by("a claim brings the local volume behind it, for the pod's group");
 const cloudVolumes = [
   "awsElasticBlockStore",
@@ -219,23 +228,25 @@ const volume: Record<string, Proof> = {
   csi: by("volumes that no node without a cloud can have are named"),
   downwardAPI: by("downward API, with labels that change"),
   emptyDir: by("emptyDir on disk and in memory, for the pod's group"),
-  ephemeral: by("an ephemeral volume is a claim of the pod's own"),
-  hostPath: by("hostPath, read-only where the mount says so, and an expression"),
+  ephemeral: by("an ephemeral volume is the claim that bears the pod's name"),
+  hostPath: hostPaths,
   image: by("the files of an image are a volume, read-only, let go with the pod"),
   name: files,
   nfs: by("a pod reads and writes an NFS server's files, and leaves no mount"),
   persistentVolumeClaim: claim,
-  projected: by("the service account's token, certificate and namespace"),
+  projected: by("all sources in one folder, and a token that is renewed in time"),
   secret: files,
 };
 
+const together = by("all sources in one folder, and a token that is renewed in time");
+
 const projection: Record<string, Proof> = {
   clusterTrustBundle: not(OFF),
-  configMap: by("joins all sources and tells when the token must be renewed"),
-  downwardAPI: by("joins all sources and tells when the token must be renewed"),
+  configMap: together,
+  downwardAPI: together,
   podCertificate: not(OFF),
-  secret: by("joins all sources and tells when the token must be renewed"),
-  serviceAccountToken: by("keeps a token to the one user of the pod, or to its group"),
+  secret: together,
+  serviceAccountToken: together,
 };
 
 export const podFields: Record<keyof typeof listedTypes, Record<string, Proof>> = {
@@ -254,18 +265,38 @@ export const podFields: Record<keyof typeof listedTypes, Record<string, Proof>> 
   VolumeProjection: projection,
   EmptyDirVolumeSource: {
     medium: by("huge pages where the node has them, refused where it has not"),
-    sizeLimit: by("evicts a pod whose volume outgrew its limit"),
+    sizeLimit: by("limits of local storage: a volume, a container's files, its log"),
   },
-  HostPathVolumeSource: { path: by("hostPath types"), type: by("hostPath types") },
+  HostPathVolumeSource: { path: hostPaths, type: hostPaths },
 };
+
+/** The test's file, one on real containers before all others. */
+function filesOf(titles: ReadonlySet<string>): Map<string, string> {
+  const tests = sources(["test"]).filter(({ path }) => path.endsWith(".test.ts"));
+  const host = (path: string) => (path.includes("test/host/") ? 0 : 1);
+  const found = new Map<string, string>();
+  for (const { path, lines } of tests.sort((a, b) => host(a.path) - host(b.path))) {
+    const text = lines.join("\n");
+    for (const title of titles) {
+      if (!found.has(title) && text.includes(`"${title}"`)) found.set(title, path);
+    }
+  }
+  return found;
+}
 
 /** The page for readers. */
 export function podFieldsPage(): string {
+  const all = Object.values(podFields).flatMap((fields) => Object.values(fields));
+  const titles = new Set(all.flatMap((proof) => ("test" in proof ? [proof.test] : [])));
+  const files = filesOf(titles);
   const rows = Object.entries(listedTypes).flatMap(([type, place]) =>
     Object.entries(podFields[type as keyof typeof listedTypes])
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .map(([field, proof]) => {
-        const text = "test" in proof ? `proved by "${proof.test}"` : `no: ${proof.not}`;
+        const text =
+          "test" in proof
+            ? `proved by "${proof.test}" in \`${files.get(proof.test)}\``
+            : `no: ${proof.not}`;
         return `| \`${place}.${field}\` | ${text} |`;
       }),
   );
