@@ -1,6 +1,7 @@
 /** Looks for announced services until its time is over or the caller has seen enough. */
 import type { Packet } from "dns-packet";
 import type { Lan } from "#agents/discovery/lan.ts";
+import type { Link } from "#agents/discovery/link.ts";
 import type { Found } from "#agents/discovery/plan.ts";
 import * as plan from "#agents/discovery/plan.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
@@ -20,12 +21,39 @@ const QUERY_MS_MIN = 1_000;
 const QUERY_MS_MAX = 60_000;
 const EXPIRE_MS = 1_000;
 
+/** Which instances were named on which link. */
+class KnownOnLinks {
+  readonly #named = new Map<string, Set<string>>();
+
+  note({ name, family }: Link, packet: Packet): void {
+    const key = `${name} ${family}`;
+    const named = this.#named.get(key) ?? new Set();
+    for (const record of packet.answers ?? []) {
+      if (record.type === "PTR") named.add(record.data.toLowerCase());
+    }
+    this.#named.set(key, named);
+  }
+
+  /** Forgets all others. */
+  keep(instances: ReadonlySet<string>): void {
+    for (const named of this.#named.values()) {
+      for (const instance of named) if (!instances.has(instance)) named.delete(instance);
+    }
+  }
+
+  on({ name, family }: Link, instances: readonly string[]): string[] {
+    const named = this.#named.get(`${name} ${family}`);
+    return instances.filter((instance) => named?.has(instance.toLowerCase()));
+  }
+}
+
 export class LanBrowser {
   readonly #lan: Lan;
   readonly #clock: Clock;
   readonly #options: BrowseOptions;
   readonly #directory = new plan.Directory();
   readonly #told = new Map<string, string>();
+  readonly #known = new KnownOnLinks();
   readonly #asked = new Set<string>();
   readonly #timers = new Map<string, Cancel>();
   readonly #done = Promise.withResolvers<Found[]>();
@@ -41,13 +69,14 @@ export class LanBrowser {
     const { timeoutMs, signal } = this.#options;
     if (signal?.aborted === true) return Promise.resolve([]);
     this.#end = this.#lan.listen({
-      onPacket: ({ packet }) => {
+      onPacket: ({ packet, link }) => {
         if (packet.type !== "response") return;
-        this.#directory.take(packet, this.#clock.monotonic());
+        this.#directory.take(packet, this.#clock.monotonic(), link.name);
+        this.#known.note(link, packet);
         this.#tell();
         this.#resolve();
       },
-      onLink: (link) => void this.#lan.send(link, this.#question()),
+      onLink: (link) => void this.#lan.send(link, this.#question(link)),
     });
     if (timeoutMs !== undefined) this.#after("timeout", timeoutMs, () => this.#finish());
     signal?.addEventListener("abort", () => this.#finish(), { once: true });
@@ -64,20 +93,24 @@ export class LanBrowser {
   #query(delayMs: number): void {
     this.#after("query", delayMs, () => {
       this.#asked.clear();
-      this.#send(this.#question());
+      for (const link of this.#lan.links()) void this.#lan.send(link, this.#question(link));
       this.#resolve();
       this.#query(Math.min(QUERY_MS_MAX, delayMs * 2));
     });
   }
 
-  #question(): Packet {
-    return plan.browsePacket([...this.#told.keys()]);
+  /** What was heard on another link only has other addresses to tell on this one. */
+  #question(link: Link): Packet {
+    return plan.browsePacket(this.#known.on(link, [...this.#told.keys()]));
   }
 
   #expire(): void {
     this.#after("expire", EXPIRE_MS, () => {
-      this.#directory.expire(this.#clock.monotonic());
+      const nowMs = this.#clock.monotonic();
+      this.#directory.expire(nowMs);
       this.#tell();
+      const left = [...this.#told.keys(), ...this.#directory.incomplete(nowMs)];
+      this.#known.keep(new Set(left.map((instance) => instance.toLowerCase())));
       this.#expire();
     });
   }

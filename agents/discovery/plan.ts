@@ -12,6 +12,7 @@ const TTL_HOST = 120;
 const TTL_OTHER = 4_500;
 /** For a resolver that asks from another port than 5353 (RFC 6762 section 6.7). */
 const TTL_LEGACY = 10;
+const FLUSH_MS = 1_000;
 const LABEL_BYTES_MAX = 63;
 
 /** What a server or a waiting device says of itself. */
@@ -194,6 +195,23 @@ function textPairs(data: unknown): Record<string, string> {
   return pairs;
 }
 
+interface Heard {
+  /** Name of our interface that it was heard on. */
+  link: string;
+  heardMs: number;
+  untilMs: number;
+}
+
+/**
+ * A packet has all addresses of a host on one of its interfaces; of others on the same network they
+ * come at about the same time. What is older is gone after a renumbering (RFC 6762 section 10.2).
+ */
+function flushOlder(addresses: Map<string, Heard>, on: { link: string; nowMs: number }): void {
+  for (const [address, { link, heardMs }] of addresses) {
+    if (link === on.link && on.nowMs - heardMs >= FLUSH_MS) addresses.delete(address);
+  }
+}
+
 interface Known {
   instance: string;
   port?: number;
@@ -205,9 +223,10 @@ interface Known {
 /** What responses said so far. Times in milliseconds of a clock that never jumps. */
 export class Directory {
   readonly #instances = new Map<string, Known>();
-  readonly #hosts = new Map<string, Map<string, number>>();
+  readonly #hosts = new Map<string, Map<string, Heard>>();
 
-  take(packet: Packet, nowMs: number): void {
+  /** `link`: our interface that it came by; each has its own view of a host. */
+  take(packet: Packet, nowMs: number, link = ""): void {
     const records = [...(packet.answers ?? []), ...(packet.additionals ?? [])];
     for (const record of records) {
       if (record.type === "OPT") continue;
@@ -223,7 +242,7 @@ export class Directory {
         this.#instance(record.name, untilMs).txt = textPairs(record.data);
       }
     }
-    this.#takeHosts(records, nowMs);
+    this.#takeHosts(records, { nowMs, link });
   }
 
   /** Complete entries by instance. */
@@ -231,7 +250,9 @@ export class Directory {
     const found: Found[] = [];
     for (const { instance, port, target, txt, untilMs } of this.#instances.values()) {
       if (untilMs <= nowMs || port === undefined || target === undefined || !txt) continue;
-      const hosts = [...(this.#hosts.get(target) ?? [])].filter(([, until]) => until > nowMs);
+      const hosts = [...(this.#hosts.get(target) ?? [])].filter(
+        ([, { untilMs: until }]) => until > nowMs,
+      );
       const addresses = hosts.map(([address]) => address);
       addresses.sort((a, b) => Number(a.includes(":")) - Number(b.includes(":")));
       if (addresses.length > 0) found.push({ instance, port, addresses, txt });
@@ -253,22 +274,23 @@ export class Directory {
       if (untilMs <= nowMs) this.#instances.delete(key);
     }
     for (const [host, addresses] of this.#hosts) {
-      for (const [address, until] of addresses) if (until <= nowMs) addresses.delete(address);
+      for (const [address, { untilMs }] of addresses) {
+        if (untilMs <= nowMs) addresses.delete(address);
+      }
       if (addresses.size === 0) this.#hosts.delete(host);
     }
   }
 
-  #takeHosts(records: readonly Answer[], nowMs: number): void {
+  #takeHosts(records: readonly Answer[], on: { nowMs: number; link: string }): void {
     const flushed = new Set<string>();
     for (const record of records) {
       if (record.type !== "A" && record.type !== "AAAA") continue;
       const host = lower(record.name);
-      // Cache-flush: this packet has all addresses of the host; older ones are gone after a
-      // renumbering.
-      if (record.flush === true && !flushed.has(host)) this.#hosts.delete(host);
+      const addresses = this.#hosts.get(host) ?? new Map<string, Heard>();
+      if (record.flush === true && !flushed.has(host)) flushOlder(addresses, on);
       flushed.add(host);
-      const addresses = this.#hosts.get(host) ?? new Map<string, number>();
-      addresses.set(record.data, nowMs + (record.ttl ?? TTL_HOST) * 1_000);
+      const untilMs = on.nowMs + (record.ttl ?? TTL_HOST) * 1_000;
+      addresses.set(record.data, { link: on.link, heardMs: on.nowMs, untilMs });
       this.#hosts.set(host, addresses);
     }
   }

@@ -90,6 +90,24 @@ test("a late device finds the server at once", async () => {
   await server.exited;
 }, 360_000);
 
+test("it is told on every interface, and has the addresses of all", async () => {
+  const link = ["ip", "link", "add", "eth1", "type", "veth"];
+  await must(n1.run, [...link, "peer", "name", "eth1", "netns", n2.netns]);
+  for (const [i, { run }] of [n1, n2].entries()) {
+    await must(run, ["ip", "address", "add", `192.168.60.${i + 1}/24`, "dev", "eth1"]);
+    await must(run, ["ip", "link", "set", "eth1", "up"]);
+  }
+  const server = beacon(n1, "announce", "pi.both");
+  const device = heard(beacon(n2, "browse", "20000"));
+  await device.until(({ addresses }) => {
+    const text = String(addresses);
+    return text.includes("192.168.50.") && text.includes("192.168.60.1");
+  });
+  server.kill("SIGTERM");
+  await server.exited;
+  await must(n1.run, ["ip", "link", "del", "eth1"]);
+}, 30_000);
+
 test("a plain resolver gets an answer", async () => {
   const server = beacon(n1, "announce", "pi.three");
   const device = heard(beacon(n2, "browse", "120000"));

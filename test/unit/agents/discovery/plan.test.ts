@@ -79,6 +79,24 @@ test("a new address replaces the old one, goodbye and age end an entry", () => {
   expect(directory.found(2_001)).toEqual([]);
 });
 
+test("a host has the addresses of all networks that it is heard on", () => {
+  const directory = new plan.Directory();
+  const hear = (address: string, nowMs: number, link: string) => {
+    directory.take(
+      plan.announcePacket(plan.recordsOf(announcement, "pi-one", [address])),
+      nowMs,
+      link,
+    );
+    return directory.found(nowMs)[0]?.addresses;
+  };
+  hear("192.168.1.5", 0, "eth0");
+  expect(hear("10.0.0.5", 5_000, "wlan0")).toEqual(["192.168.1.5", "10.0.0.5"]);
+  expect(hear("10.0.0.6", 9_000, "wlan0")).toEqual(["192.168.1.5", "10.0.0.6"]);
+  // Two of its interfaces are on one network: each tells its own, in the same second.
+  expect(hear("192.168.1.7", 9_500, "eth0")).toEqual(["10.0.0.6", "192.168.1.7"]);
+  expect(hear("192.168.1.5", 9_600, "eth0")).toEqual(["10.0.0.6", "192.168.1.7", "192.168.1.5"]);
+});
+
 test("an instance that was only named is incomplete", () => {
   const directory = new plan.Directory();
   directory.take({ answers: [records.pointer] }, 0);
