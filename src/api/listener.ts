@@ -141,7 +141,8 @@ class SocketServer implements Listener {
       writer,
       pause: () => void socket.pause(),
       resume: () => void socket.resume(),
-      remoteAddress: socket.remoteAddress,
+      // Of IPv4, as a socket of both families writes it.
+      remoteAddress: socket.remoteAddress.replace(/^::ffff:/, ""),
     });
     const link = { connection, writer };
     socket.data = link;

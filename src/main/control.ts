@@ -26,7 +26,7 @@ import { isShared, openDatastore, takeSharedKeys } from "./datastore.ts";
 import type { Ends } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
 import { type NamedServer, saveKubeconfig } from "./kubeconfig.ts";
-import { besideCluster, keepHandshakes, machineAddresses } from "./machine.ts";
+import { besideCluster, everyAddress, keepHandshakes, reachableAddresses } from "./machine.ts";
 import { checkPort } from "./preflight.ts";
 import { serveAll } from "./routes.ts";
 import type { Service } from "./service.ts";
@@ -75,7 +75,7 @@ function adminToken(dataDir: string, random: Random): string {
 /** What clients may reach this server by, as far as it is an address. */
 export const certificateAddresses = (settings: ServerSettings, address: string): string[] => [
   address,
-  ...besideCluster(machineAddresses(), settings),
+  ...besideCluster(reachableAddresses(), settings),
   ...settings.tlsSan.filter((name) => isIP(name) !== 0),
 ];
 
@@ -154,7 +154,7 @@ function openListener(
   { clock, log }: Pick<Surroundings, "clock" | "log">,
 ): Listener {
   const { certPem, keyPem } = pki.server();
-  const { bindAddress: hostname, httpsPort: port } = settings;
+  const { bindAddress: hostname = everyAddress(), httpsPort: port } = settings;
   const tls = { cert: certPem, key: keyPem, clientCa: pki.caPem };
   keepHandshakes(log);
   const listener = listen({ fetch, hostname, port, tls, log: log.part("listener"), clock });

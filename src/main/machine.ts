@@ -44,6 +44,9 @@ function globalIpv6(): string[] {
   );
 }
 
+/** Those that others may reach this machine by, of IPv4 first. */
+export const reachableAddresses = (): string[] => [...machineAddresses(), ...globalIpv6()];
+
 export interface ClusterRanges {
   readonly clusterCidr: string;
   readonly serviceCidr: string;

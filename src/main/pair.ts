@@ -3,7 +3,7 @@ import { announce } from "#agents/discovery/agent.ts";
 import { PairingDesk, type Parcel } from "#agents/join/pairing.ts";
 import { limits } from "#base/limits.ts";
 import type { Surroundings } from "./control.ts";
-import { machineAddresses } from "./machine.ts";
+import { everyAddress, reachableAddresses } from "./machine.ts";
 import { version } from "./version.ts";
 
 /** Resolves to what the server handed over; undefined when asked to end. */
@@ -23,14 +23,14 @@ export async function waitForAdoption(
     onParcel: (parcel) => taken.resolve(parcel),
   });
   const server = Bun.serve({
-    hostname: "0.0.0.0",
+    hostname: everyAddress(),
     port: 0,
     development: false,
     maxRequestBodySize: limits.pairingBodyBytesMax,
     fetch: (request) => desk.answer(request),
   });
   const port = server.port ?? 0;
-  log.info("the device is at", { address: machineAddresses().join(), port });
+  log.info("the device is at", { address: reachableAddresses().join(), port });
   const goodbye = discovers
     ? announce({ name: nodeName, role: "device", port, version, clock, log: log.part("discovery") })
     : undefined;

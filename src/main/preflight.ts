@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { messageOf, OperatorError } from "#base/errors.ts";
+import { everyAddress } from "./machine.ts";
 import type { NodeSettings } from "./settings.ts";
 
 const PROGRAMS: ReadonlyArray<{ program: string; hint: string }> = [
@@ -29,8 +30,8 @@ function answers(socketPath: string): Promise<boolean> {
  * Throws OperatorError where somebody else listens. The real socket is opened later, when all is
  * ready for it.
  */
-export async function checkPort(settings: { bindAddress: string; httpsPort: number }) {
-  const { bindAddress: host, httpsPort: port } = settings;
+export async function checkPort(settings: { bindAddress?: string | undefined; httpsPort: number }) {
+  const { bindAddress: host = everyAddress(), httpsPort: port } = settings;
   const probe = createServer();
   const opened = new Promise<void>((resolve, reject) => {
     probe.once("error", reject).listen({ host, port, exclusive: true }, resolve);
@@ -38,7 +39,8 @@ export async function checkPort(settings: { bindAddress: string; httpsPort: numb
   try {
     await opened;
   } catch (cause) {
-    throw new OperatorError(`cannot listen on ${host}:${port}: ${messageOf(cause)}`, {
+    const place = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+    throw new OperatorError(`cannot listen on ${place}: ${messageOf(cause)}`, {
       cause,
       hint: "stop what listens there, or choose another port with --https-port",
     });

@@ -7,7 +7,7 @@ import { endpoints } from "#resources/kinds/endpoints.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { type ControlPlane, certificateAddresses } from "./control.ts";
 import { isShared } from "./datastore.ts";
-import { besideCluster, machineAddresses, nodeAddress } from "./machine.ts";
+import { besideCluster, nodeAddress, reachableAddresses } from "./machine.ts";
 import type { ServerSettings } from "./settings.ts";
 
 export const KUBERNETES = { namespace: "default", name: "kubernetes" };
@@ -41,7 +41,7 @@ export function followAddress(
   const { clock, log, signal } = control.around;
   let current = address;
   // The bridge comes with the first pod and goes with the last one: no address of the machine.
-  const now = (): string[] => besideCluster(machineAddresses(), settings);
+  const now = (): string[] => besideCluster(reachableAddresses(), settings);
   let told = now().join();
   let advertised = address;
 

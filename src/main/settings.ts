@@ -102,7 +102,7 @@ const nodeShape = {
 export const serverShape = {
   ...nodeShape,
   httpsPort: port.default(6443).describe("port of the API"),
-  bindAddress: ip.default("0.0.0.0").describe("address that the API listens on"),
+  bindAddress: ip.optional().describe("address that the API listens on; all if not given"),
   clusterCidr: cidr.default("10.42.0.0/16").describe("range of pod addresses"),
   serviceCidr: cidr.default("10.43.0.0/16").describe("range of Service addresses"),
   clusterDns: ips.default("10.43.0.10").describe("address of the cluster's DNS"),

@@ -26,7 +26,7 @@ const children: Subprocess[] = [];
 beforeAll(async () => {
   expect(FAKE_TIME, "libfaketime is there").toBeDefined();
   dir = mkdtempSync(join(tmpdir(), "bramble-joining-"));
-  cluster = await startCluster({ nodes: 3, dir });
+  cluster = await startCluster({ nodes: 4, dir });
   await cluster.startServer();
 }, 180_000);
 
@@ -164,6 +164,25 @@ test("a device that waits is seen, and taken in by its code alone", async () => 
   const again = await bramble("n1", "adopt", "n2", "--code", code);
   expect(again.stderr).toContain("belongs to a device that joined before");
 }, 180_000);
+
+test("where only IPv6 leads to a device it is seen, taken in and joins by it", async () => {
+  const six = (node: string) => `fd00:b::${node.slice(1)}`;
+  for (const node of ["n1", "n4"]) {
+    await cluster.lab.must(node, "ip", "addr", "add", `${six(node)}/64`, "dev", "eth0", "nodad");
+  }
+  // Its IPv4 is of another network, without a way out.
+  await cluster.lab.must("n4", "ip", "-4", "addr", "flush", "dev", "eth0");
+  await cluster.lab.must("n4", "ip", "addr", "add", "192.0.2.4/24", "dev", "eth0");
+  const waiting = agent("n4", []);
+  await waiting.says("--code ");
+  const code = /--code (\S+)/.exec(waiting.log())?.[1] ?? "";
+  const adopted = await bramble("n1", "adopt", "n4", "--code", code);
+  expect(adopted).toMatchObject({ exitCode: 0, stderr: "" });
+  expect(waiting.log()).toContain(`server=https://[${six("n1")}]:6443`);
+  await until("n4 has shown itself", 15_000, () => renewedMs("n4").then(Boolean, () => false));
+  await waiting.end();
+  expect(await bramble("n1", "node", "remove", "n4")).toMatchObject({ exitCode: 0 });
+}, 60_000);
 
 test("a node has a certificate of its own, asked for by CSR, for programs on it", async () => {
   const config = "/var/lib/bramble/node/kubeconfig";

@@ -104,7 +104,7 @@ test("a machine that lacks something ends with 1 and says what", async () => {
 
 test("a busy port and a locked data directory are refused", async () => {
   const busy = await refused(["--https-port", String(cluster.port)]);
-  expect(busy.stderr).toMatch(/cannot listen on 0.0.0.0:\d+/);
+  expect(busy.stderr).toMatch(/cannot listen on (?:0\.0\.0\.0|\[::\]):\d+/);
   expect(busy.exitCode).toBe(1);
   expect(existsSync(join(cluster.dir, "other"))).toBe(false);
   const locked = await refused(["--data-dir", cluster.dataDir]);

@@ -33,7 +33,7 @@ async function freePort(taken: readonly number[]): Promise<number> {
   for (let port = FIRST_PORT; port < FIRST_PORT + limits.localPortsMax; port++) {
     if (taken.includes(port)) continue;
     try {
-      await checkPort({ bindAddress: "0.0.0.0", httpsPort: port });
+      await checkPort({ httpsPort: port });
       return port;
     } catch (error) {
       if (!(error instanceof OperatorError)) throw error;

@@ -51,6 +51,15 @@ async function lookFor(name: string, caSha256: string) {
   return { device: named[0], servers: [...servers], others };
 }
 
+/** Of several networks that a device is on, the server may be on one; the first stands for none. */
+async function reached(urls: readonly string[]): Promise<string | undefined> {
+  const asks = urls.map(async (url) => {
+    await fetch(url, { signal: AbortSignal.timeout(limits.serverAnswerMsMax) });
+    return url;
+  });
+  return Promise.any(asks).catch(() => urls[0]);
+}
+
 async function refuseTaken(client: Client, name: string): Promise<void> {
   const ref = { namespace: "kube-system", name: nodeKeySecret(name) };
   if ((await client.get(secrets, ref)) === undefined) return;
@@ -78,8 +87,9 @@ async function adopt(name: string, options: AdoptOptions, io: CliIo): Promise<vo
   const about = { uses: 1, expiresAtMs: io.now() + limits.adoptTokenMs };
   const token = await makeToken(client, realRandom, { ...about, description: `adopt ${name}` });
   const { device, servers, others } = await lookFor(name, token.caSha256);
-  const found = device && urlOf("http", device.addresses[0] ?? "", device.port);
-  const url = address === undefined ? found : `http://${address}`;
+  const { addresses = [], port = 0 } = device ?? {};
+  const found = () => reached(addresses.map((one) => urlOf("http", one, port)));
+  const url = address === undefined ? await found() : `http://${address}`;
   if (url === undefined) {
     throw new OperatorError(`no waiting device ${name} is seen; waiting: ${others}`, {
       hint: "start `bramble agent` on it, or say where it is: --address IP:PORT",
