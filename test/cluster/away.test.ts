@@ -1,13 +1,14 @@
 /**
  * A node far from its server: it follows the server's new address; without a server it keeps pods,
- * Services and DNS going, also over a power cut of its own, and changes nothing that it need not.
+ * Services, DNS and Ingress going, also over a power cut of its own, and changes nothing that it
+ * need not.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
-import { quickest, until } from "#test/support/lab.ts";
+import { addressOf, quickest, until } from "#test/support/lab.ts";
 import { webImage } from "#test/support/webimage.ts";
 
 const MOVED_MS_MAX = 15_000;
@@ -37,8 +38,11 @@ afterAll(async () => {
 });
 
 const onN2 = (...argv: string[]) => cluster.lab.must("n2", ...argv);
-const ask = () =>
-  cluster.lab.exec("n2", "curl", "-fsS", "--max-time", "10", `http://${serviceIp}/`);
+const CURL = ["curl", "-fsS", "--max-time", "10"];
+const ask = () => cluster.lab.exec("n2", ...CURL, `http://${serviceIp}/`);
+/** The Ingress of n2, as another machine on the LAN asks it. */
+const askIngress = () =>
+  cluster.lab.exec("lan", ...CURL, "-H", "Host: away.test", `http://${addressOf("n2")}/`);
 const containersOnN2 = async (): Promise<string[]> => {
   const text = await onN2("nerdctl", "-n", "bramble", "ps", "-q", "--no-trunc");
   return text.split("\n").filter((line) => line !== "");
@@ -54,9 +58,9 @@ async function resolved(): Promise<string> {
 }
 
 async function served(limitMs: number): Promise<void> {
-  await until("n2 serves the page", limitMs, async () => {
-    const { stdout } = await ask();
-    return stdout.startsWith(SECRET);
+  await until("n2 serves the page by Service and Ingress", limitMs, async () => {
+    const all = await Promise.all([ask(), askIngress()]);
+    return all.every(({ stdout }) => stdout.startsWith(SECRET));
   });
 }
 
@@ -103,7 +107,7 @@ test("agents follow the server to its new address within 15 s, without a restart
   expect(await cluster.kubectl("get", "endpoints", "kubernetes", "-o", ip)).toBe(address);
 }, 360_000);
 
-test("without a server pods, Services and DNS go on, and what crashes is restarted", async () => {
+test("without a server all that is served goes on, and what crashes is restarted", async () => {
   const before = await containersOnN2();
   expect(before).toHaveLength(1);
   await until("what n2 keeps is on its disk", 60_000, async () => {
@@ -112,6 +116,7 @@ test("without a server pods, Services and DNS go on, and what crashes is restart
   });
   await cluster.lab.cut("n1");
   expect((await ask()).stdout).toStartWith(SECRET);
+  expect((await askIngress()).stdout).toStartWith(SECRET);
   expect(await resolved()).toBe(serviceIp);
   await onN2("nerdctl", "-n", "bramble", "kill", "-s", "KILL", ...before);
   await until("the container is started again", 60_000, async () => {
@@ -146,3 +151,30 @@ test("when the server is back nothing is restarted that did not change", async (
   expect(await containersOnN2()).toEqual(before);
   await served(60_000);
 }, 180_000);
+
+test("what changed while a node was cut off is done when it is back, no more", async () => {
+  const before = await containersOnN2();
+  const extra = ["run", "extra", "--image=bramble.local/web:1", "--image-pull-policy=Never"];
+  const on = JSON.stringify({ spec: { nodeName: "n2", terminationGracePeriodSeconds: 1 } });
+  await cluster.kubectl(...extra, `--overrides=${on}`);
+  await cluster.kubectl("wait", "--for=condition=Ready", "pod/extra", "--timeout=60s");
+  await cluster.lab.partition("n2");
+  await cluster.kubectl("delete", "pod", "extra", "--wait=false");
+  await cluster.kubectl("patch", "configmap", "page", "-p", '{"data":{"note":"changed"}}');
+  const ready = "jsonpath={.status.conditions[?(@.type=='Ready')].status}";
+  await until("n2 is thought gone", 60_000, async () => {
+    return (await cluster.kubectl("get", "node", "n2", "-o", ready)) === "Unknown";
+  });
+  expect(await containersOnN2()).toHaveLength(2);
+  await cluster.lab.heal("n2");
+  await until("the deleted pod is gone from the node and the API", 90_000, async () => {
+    const now = await containersOnN2();
+    const left = await cluster.kubectl("get", "pod", "extra", "--ignore-not-found");
+    return now.length === 1 && left === "";
+  });
+  expect(await containersOnN2()).toEqual(before);
+  await until("the changed ConfigMap is in the pod", 120_000, async () => {
+    const { name } = await podOnN2();
+    return (await cluster.kubectl("exec", name, "--", "cat", "/page/note")) === "changed";
+  });
+}, 400_000);

@@ -73,6 +73,30 @@ test("by digest", async () => {
   expect(again).toMatchObject({ id: image.id, digests: [digest] });
 });
 
+test("of an image for several architectures that of the node", async () => {
+  const users = { arm64: "3003", amd64: "3004" };
+  for (const [arch, user] of Object.entries(users)) {
+    const args = ["--arch", arch, "--user", user];
+    const tar = await imageTar({ name: `bramble.test/${arch}:1`, args });
+    await registry.push(tar, `team/several:${arch}`);
+  }
+  // Whichever comes first in the list is not what decides.
+  for (const [tag, architectures] of Object.entries({
+    first: ["arm64", "amd64"],
+    last: ["amd64", "arm64"],
+  })) {
+    await registry.index("team/several", tag, architectures);
+    const name = `${registry.host}/team/several:${tag}`;
+    const image = await runtime().pull(name, auth());
+    const own = process.arch === "x64" ? users.amd64 : users.arm64;
+    expect(image).toMatchObject({ names: expect.arrayContaining([name]), user: own });
+    const spec = host.spec("id", { image: name });
+    const { id } = await host.runtime.run(spec);
+    await host.logWith(spec.logPath, `uid=${own}`);
+    await host.runtime.remove([id]);
+  }
+});
+
 test("Docker Hub's names through a mirror, with the node's own credentials", async () => {
   const registryConfig = `${host.containerd.dir}/registries.json`;
   const token = btoa(`${registry.username}:${registry.password}`);

@@ -1,9 +1,9 @@
 /** A container registry of the test's own: Debian's docker-registry with TLS and a password. */
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
-import { freePort } from "#test/support/instance.ts";
 
 export interface TestRegistry {
   /** `localhost:PORT`. */
@@ -14,10 +14,21 @@ export interface TestRegistry {
   readonly hostsDir: string;
   /** Puts an image from a tar file into it. */
   push(tar: string, name: string): Promise<void>;
+  /** Makes an image for several architectures out of tags of one repository, named after them. */
+  index(repository: string, tag: string, architectures: readonly string[]): Promise<void>;
   close(): Promise<void>;
 }
 
-const READY_MS_MAX = 60_000;
+const READY_MS_MAX = 10_000;
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === "string") throw new Error("no port");
+  return address.port;
+}
 
 function run(argv: string[]): void {
   const done = Bun.spawnSync(argv, { stderr: "pipe" });
@@ -102,6 +113,25 @@ export async function startRegistry(): Promise<TestRegistry> {
     async push(tar, name) {
       const target = ["--dest-tls-verify=false", "--dest-creds", `${username}:${password}`];
       run(["skopeo", "copy", "-q", ...target, `docker-archive:${tar}`, `docker://${host}/${name}`]);
+    },
+    async index(repository, tag, architectures) {
+      const url = `https://${host}/v2/${repository}/manifests/`;
+      const authorization = `Basic ${btoa(`${username}:${password}`)}`;
+      const type = "application/vnd.docker.distribution.manifest";
+      const tls = { rejectUnauthorized: false };
+      const list = [];
+      for (const architecture of architectures) {
+        const headers = { authorization, accept: `${type}.v2+json` };
+        const bytes = await (await fetch(`${url}${architecture}`, { headers, tls })).bytes();
+        const digest = `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+        const platform = { os: "linux", architecture };
+        list.push({ mediaType: `${type}.v2+json`, size: bytes.length, digest, platform });
+      }
+      const mediaType = `${type}.list.v2+json`;
+      const body = JSON.stringify({ schemaVersion: 2, mediaType, manifests: list });
+      const headers = { authorization, "content-type": mediaType };
+      const answer = await fetch(`${url}${tag}`, { method: "PUT", headers, body, tls });
+      if (!answer.ok) throw new Error(`index: ${answer.status} ${await answer.text()}`);
     },
     close,
   };
