@@ -27,8 +27,10 @@ export type OpenLink = (
 
 export const MDNS_PORT = 5353;
 const GROUP = { IPv4: "224.0.0.251", IPv6: "ff02::fb" } as const;
-/** Interfaces of containers and overlays: what is on them is inside this machine. */
 const INSIDE = /^(veth|cni|docker|br-|brm-|bramble|brx-|virbr|flannel|cali|tunl|kube-|lxc|podman)/;
+
+/** Whether an interface is of containers or an overlay: what is on it is inside this machine. */
+export const isInside = (name: string): boolean => INSIDE.test(name);
 
 const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address);
 
@@ -36,7 +38,7 @@ const isLinkLocal = (address: string): boolean => /^fe[89ab]/i.test(address);
 export function listLinks(): Link[] {
   const links: Link[] = [];
   const all = Object.entries(interfaces());
-  const outside = all.filter(([name, list]) => !INSIDE.test(name) && !list?.[0]?.internal);
+  const outside = all.filter(([name, list]) => !isInside(name) && !list?.[0]?.internal);
   for (const [name, list = []] of outside.length > 0 ? outside : all) {
     const addresses = list.map(({ address }) => address).filter((one) => !isLinkLocal(one));
     const subnets = list.flatMap(({ cidr }) => cidr ?? []);

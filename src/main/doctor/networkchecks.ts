@@ -16,7 +16,9 @@ const iptables: Check = ({ iptables, strayRules, hasApt }) => {
     check,
     level: "warn",
     text: `${strayRules} rules of the ${other} back end beside ${backend}: each packet meets both`,
-    repair: [["update-alternatives", "--set", "iptables", `/usr/sbin/iptables-${other}`]],
+    repair: ["iptables", "ip6tables"].map((name) => {
+      return ["update-alternatives", "--set", name, `/usr/sbin/${name}-${other}`];
+    }),
   };
 };
 

@@ -2,12 +2,15 @@
 import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname } from "node:path";
+import { isInside } from "#agents/discovery/link.ts";
 import { readText } from "#base/files.ts";
 import { runProcess } from "#base/process.ts";
 import type { ServerSettings } from "../settings.ts";
 import type { Facts, Listener } from "./facts.ts";
 
 const COMMAND_MS_MAX = 10_000;
+/** To containerd, which is busy for some seconds after a start from a card. */
+const CONNECT = "5s";
 const CNI_PLUGINS = ["bridge", "host-local", "loopback"];
 const MODULES = ["overlay", "br_netfilter", "nf_conntrack", "vxlan"];
 /** A module that is built in may have no folder of its own; these are there with it. */
@@ -96,10 +99,11 @@ async function listeners(): Promise<Listener[]> {
   });
 }
 
+/** A link that is down is an empty object in what `ip` answers. */
 interface LinkReply {
-  ifname: string;
-  mtu: number;
-  flags: string[];
+  ifname?: string;
+  mtu?: number;
+  flags?: string[];
 }
 
 /** Those that are up and no part of a cluster. */
@@ -107,11 +111,19 @@ async function links(): Promise<Facts["links"]> {
   const routes = (readText("/proc/net/route") ?? "").split("\n").map((line) => line.split("\t"));
   const first = routes.find((route) => route[1] === "00000000")?.[0];
   const all = JSON.parse((await said("ip", "-j", "link", "show", "up")) ?? "[]") as LinkReply[];
-  return all
-    .filter(({ ifname }) => ifname !== "lo" && !/^(?:veth|bramble|brlocal|cni)/.test(ifname))
-    .map(({ ifname: name, mtu, flags }) => {
-      return { name, mtu, multicast: flags.includes("MULTICAST"), isDefault: name === first };
-    });
+  return all.flatMap(({ ifname: name, mtu = 0, flags = [] }) => {
+    if (name === undefined || /^(?:lo$|brlocal)/.test(name) || isInside(name)) return [];
+    return [{ name, mtu, multicast: flags.includes("MULTICAST"), isDefault: name === first }];
+  });
+}
+
+function legacyTables(): string {
+  try {
+    return (readText("/proc/net/ip_tables_names") ?? "").trim();
+  } catch {
+    // Root alone may read it, and see rules.
+    return "";
+  }
 }
 
 /** Rules of the back end that `iptables` is not. */
@@ -119,8 +131,7 @@ async function strayRules(iptables: string | undefined): Promise<number> {
   if (iptables === undefined) return 0;
   const isNft = iptables.includes("nf_tables");
   // Asking the legacy one would load its tables; where they are not, it has no rules.
-  const tables = (readText("/proc/net/ip_tables_names") ?? "").trim();
-  if (isNft && tables === "") return 0;
+  if (isNft && legacyTables() === "") return 0;
   const saved = await said(isNft ? "iptables-legacy-save" : "iptables-nft-save");
   return (saved?.match(/^-A /gm) ?? []).length;
 }
@@ -134,7 +145,9 @@ async function programs(
   settings: ServerSettings,
 ): Promise<Pick<Facts, "iptables" | "containerd" | "runc" | "nerdctl" | "cni" | "conntrack">> {
   const { containerdAddress: address, nerdctl, cniBinDir } = settings;
-  const version = await said("ctr", "--address", address, "version");
+  // Where nothing answers, ctr would wait for as long as a command may take.
+  const ctr = ["ctr", "--connect-timeout", CONNECT, "--address", address, "version"];
+  const version = existsSync(address) ? await said(...ctr) : undefined;
   const server = version?.slice(version.indexOf("Server:"));
   const missing = CNI_PLUGINS.filter((name) => !existsSync(`${cniBinDir}/${name}`));
   return {

@@ -165,6 +165,7 @@ test("the network: a taken port, no multicast, a small MTU, two back ends, a fir
   ).toEqual([
     "warn iptables: 12 rules of the legacy back end beside nft: each packet meets both",
     "  update-alternatives --set iptables /usr/sbin/iptables-legacy",
+    "  update-alternatives --set ip6tables /usr/sbin/ip6tables-legacy",
     "fail ports: 6443/tcp is taken by k3s-server: stop it, or choose another with --https-port",
     "warn multicast: no link can: devices must be told their server with --server",
     "warn MTU: wg0: 1420, VXLAN expects 1500",
