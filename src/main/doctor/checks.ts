@@ -131,10 +131,13 @@ const disk: Check = ({ disk }) => {
 };
 
 const clock: Check = (facts) => {
-  const { nowMs, clockIsSynchronized, hasSystemd } = facts;
+  const { nowMs, clockIsSynchronized, hasSystemd, canSynchronize } = facts;
   const check = "clock";
   const now = new Date(nowMs).toISOString().slice(0, 16);
-  const repair: readonly Command[] = hasSystemd ? [["timedatectl", "set-ntp", "true"]] : [];
+  const programs = canSynchronize ? [] : (install(facts, "systemd-timesyncd").repair ?? []);
+  const repair: readonly Command[] = hasSystemd
+    ? [...programs, ["timedatectl", "set-ntp", "true"]]
+    : [];
   if (nowMs < EPOCH_MS) return { check, level: "fail", text: `it says ${now}`, repair };
   if (clockIsSynchronized === true) return ok(check, `${now}, synchronized`);
   if (clockIsSynchronized === undefined) return ok(check, `${now}, nothing says how right it is`);

@@ -34,6 +34,8 @@ export interface Facts {
   nowMs: number;
   /** Undefined where nothing can tell. */
   clockIsSynchronized: boolean | undefined;
+  /** Whether a program is installed that systemd can tell to set the clock. */
+  canSynchronize: boolean;
   listeners: readonly Listener[];
   /** Ports that bramble is to listen on. */
   ports: readonly { protocol: "tcp" | "udp"; port: number; setting: string }[];
@@ -44,7 +46,12 @@ export interface Facts {
   conntrack: boolean;
   network: "host-gw" | "vxlan" | "none";
   links: readonly { name: string; mtu: number; multicast: boolean; isDefault: boolean }[];
-  firewall: { ufw: boolean; firewalld: boolean };
+  firewall: {
+    /** The commands by which its rules were made; undefined where it is off or missing. */
+    ufw: readonly string[] | undefined;
+    /** What it lets in for ever. */
+    firewalld: { ports: readonly string[]; trusted: readonly string[] } | undefined;
+  };
   clusterCidr: string;
   serviceCidr: string;
 }

@@ -1,5 +1,5 @@
 /** The doctor's checks of what traffic needs. */
-import type { Check, Command, Finding } from "./facts.ts";
+import type { Check, Command, Facts, Finding } from "./facts.ts";
 
 const ok = (check: string, text: string): Finding => ({ check, level: "ok", text });
 
@@ -73,6 +73,45 @@ const mtu: Check = ({ links, network }) => {
 const MDNS = 5353;
 const VXLAN = 8472;
 
+function through(program: string, repair: readonly Command[]): Finding {
+  const check = "firewall";
+  if (repair.length === 0) return ok(check, `${program} lets the cluster through`);
+  const text = `${program} is on: it must let the cluster through`;
+  return { check, level: "warn", text, repair };
+}
+
+function ufwRules(
+  ports: readonly string[],
+  ranges: readonly string[],
+  made: readonly string[],
+): Command[] {
+  const wanted: Command[] = [
+    ...ports.map((port) => ["ufw", "allow", port]),
+    ...ranges.flatMap((range) => [
+      ["ufw", "allow", "from", range],
+      ["ufw", "route", "allow", "from", range],
+      ["ufw", "route", "allow", "to", range],
+    ]),
+  ];
+  return wanted.filter((command) => !made.includes(command.join(" ")));
+}
+
+function zoneRules(
+  ports: readonly string[],
+  ranges: readonly string[],
+  known: NonNullable<Facts["firewall"]["firewalld"]>,
+): Command[] {
+  const permanent = ["firewall-cmd", "--permanent"];
+  const shut = ports.filter((port) => !known.ports.includes(port));
+  const strange = ranges.filter((range) => !known.trusted.includes(range));
+  if (shut.length + strange.length === 0) return [];
+  return [
+    ...shut.map((port) => [...permanent, `--add-port=${port}`]),
+    ...strange.map((range) => [...permanent, "--zone=trusted", `--add-source=${range}`]),
+    ["firewall-cmd", "--reload"],
+  ];
+}
+
 const firewall: Check = (facts) => {
   const { role, ports, clusterCidr, serviceCidr, network } = facts;
   const check = "firewall";
@@ -82,27 +121,9 @@ const firewall: Check = (facts) => {
     ...(network === "vxlan" ? [`${VXLAN}/udp`] : []),
   ];
   const ranges = [clusterCidr, serviceCidr];
-  if (facts.firewall.ufw) {
-    const repair: Command[] = [
-      ...open.map((port) => ["ufw", "allow", port]),
-      ...ranges.flatMap((range) => [
-        ["ufw", "allow", "from", range],
-        ["ufw", "route", "allow", "from", range],
-        ["ufw", "route", "allow", "to", range],
-      ]),
-    ];
-    return { check, level: "warn", text: "ufw is on: it must let the cluster through", repair };
-  }
-  if (facts.firewall.firewalld) {
-    const permanent = ["firewall-cmd", "--permanent"];
-    const repair: Command[] = [
-      ...open.map((port) => [...permanent, `--add-port=${port}`]),
-      ...ranges.map((range) => [...permanent, "--zone=trusted", `--add-source=${range}`]),
-      ["firewall-cmd", "--reload"],
-    ];
-    const text = "firewalld is on: it must let the cluster through";
-    return { check, level: "warn", text, repair };
-  }
+  const { ufw, firewalld } = facts.firewall;
+  if (ufw !== undefined) return through("ufw", ufwRules(open, ranges, ufw));
+  if (firewalld !== undefined) return through("firewalld", zoneRules(open, ranges, firewalld));
   return ok(check, "none that needs to know");
 };
 

@@ -24,7 +24,7 @@ const AT_PAGESZ = 6n;
 /** What a program says; undefined where there is none or it failed. */
 async function said(...argv: string[]): Promise<string | undefined> {
   if (Bun.which(argv[0] ?? "") === null) return undefined;
-  const options = { timeoutMs: COMMAND_MS_MAX };
+  const options = { timeoutMs: COMMAND_MS_MAX, env: { LC_ALL: "C" } };
   const result = await runProcess(argv, options).catch(() => undefined);
   return result?.exitCode === 0 ? result.stdout.trim() : undefined;
 }
@@ -167,9 +167,34 @@ async function programs(
   };
 }
 
-async function isSynchronized(): Promise<boolean | undefined> {
-  const text = await said("timedatectl", "show", "--property=NTPSynchronized", "--value");
-  return text === "yes" ? true : text === "no" ? false : undefined;
+async function clock(): Promise<Pick<Facts, "clockIsSynchronized" | "canSynchronize">> {
+  const text = (await said("timedatectl", "show")) ?? "";
+  const found = /^NTPSynchronized=(yes|no)$/m.exec(text)?.[1];
+  return {
+    clockIsSynchronized: found === undefined ? undefined : found === "yes",
+    canSynchronize: /^CanNTP=yes$/m.test(text),
+  };
+}
+
+const linesOf = (text = ""): string[] => text.split("\n").map((line) => line.trim());
+const wordsOf = (text = ""): string[] => text.split(/\s+/).filter(Boolean);
+
+async function firewall(): Promise<Facts["firewall"]> {
+  const ufw = await said("ufw", "status");
+  const firewalld = await said("firewall-cmd", "--state");
+  const ask = (...words: string[]) => said("firewall-cmd", "--permanent", ...words);
+  return {
+    ufw: ufw?.startsWith("Status: active")
+      ? linesOf(await said("ufw", "show", "added"))
+      : undefined,
+    firewalld:
+      firewalld === "running"
+        ? {
+            ports: wordsOf(await ask("--list-ports")),
+            trusted: wordsOf(await ask("--zone=trusted", "--list-sources")),
+          }
+        : undefined,
+  };
 }
 
 export async function observe(
@@ -178,10 +203,9 @@ export async function observe(
   nowMs: number,
 ): Promise<Facts> {
   const found = await programs(settings);
-  const ufw = await said("ufw", "status");
-  const firewalld = await said("firewall-cmd", "--state");
   return {
     ...found,
+    ...(await clock()),
     role,
     isRoot: process.getuid?.() === 0,
     hasSystemd: existsSync("/run/systemd/system"),
@@ -196,15 +220,11 @@ export async function observe(
     pageBytes: pageBytes(),
     disk: disk(settings.dataDir),
     nowMs,
-    clockIsSynchronized: await isSynchronized(),
     listeners: await listeners(),
     ports: ports(role, settings),
     network: settings.network,
     links: await links(),
-    firewall: {
-      ufw: ufw?.startsWith("Status: active") ?? false,
-      firewalld: firewalld === "running",
-    },
+    firewall: await firewall(),
     clusterCidr: settings.clusterCidr,
     serviceCidr: settings.serviceCidr,
   };

@@ -30,6 +30,7 @@ const healthy: Facts = {
   },
   nowMs: Date.UTC(2026, 10, 24, 12),
   clockIsSynchronized: true,
+  canSynchronize: true,
   listeners: [{ protocol: "tcp", port: 6443, program: "bramble" }],
   ports: [{ protocol: "tcp", port: 6443, setting: "--https-port" }],
   containerd: { address: "/run/c.sock", installed: true, version: "1.6.20~ds1" },
@@ -39,7 +40,7 @@ const healthy: Facts = {
   conntrack: true,
   network: "host-gw",
   links: [{ name: "eth0", mtu: 1500, multicast: true, isDefault: true }],
-  firewall: { ufw: false, firewalld: false },
+  firewall: { ufw: undefined, firewalld: undefined },
   clusterCidr: "10.42.0.0/16",
   serviceCidr: "10.43.0.0/16",
 };
@@ -127,9 +128,39 @@ test("a clock without a battery", () => {
     "fail clock: it says 1970-01-01T00:00",
     "  timedatectl set-ntp true",
   ]);
-  expect(said({ clockIsSynchronized: false, hasSystemd: false })).toEqual([
-    "warn clock: 2026-11-24T12:00, not synchronized: without a battery it is wrong after each start",
+  const text =
+    "warn clock: 2026-11-24T12:00, not synchronized: without a battery it is wrong after each start";
+  expect(said({ clockIsSynchronized: false, hasSystemd: false })).toEqual([text]);
+  expect(said({ clockIsSynchronized: false, canSynchronize: false })).toEqual([
+    text,
+    "  apt-get update",
+    "  apt-get install -y systemd-timesyncd",
+    "  timedatectl set-ntp true",
   ]);
+});
+
+test("a firewall is told only what it does not let through yet", () => {
+  const made = [
+    "(None)",
+    ...["6443/tcp", "5353/udp", "from 10.42.0.0/16"].map((what) => `ufw allow ${what}`),
+    ...["from 10.42.0.0/16", "to 10.42.0.0/16"].map((what) => `ufw route allow ${what}`),
+    ...["from 10.43.0.0/16", "to 10.43.0.0/16"].map((what) => `ufw route allow ${what}`),
+  ];
+  expect(said({ firewall: { ufw: made, firewalld: undefined } })).toEqual([
+    "warn firewall: ufw is on: it must let the cluster through",
+    "  ufw allow from 10.43.0.0/16",
+  ]);
+  const all = [...made, "ufw allow from 10.43.0.0/16"];
+  expect(said({ firewall: { ufw: all, firewalld: undefined } })).toEqual([]);
+  const known = { ports: ["6443/tcp"], trusted: ["10.42.0.0/16"] };
+  expect(said({ firewall: { ufw: undefined, firewalld: known } })).toEqual([
+    "warn firewall: firewalld is on: it must let the cluster through",
+    "  firewall-cmd --permanent --add-port=5353/udp",
+    "  firewall-cmd --permanent --zone=trusted --add-source=10.43.0.0/16",
+    "  firewall-cmd --reload",
+  ]);
+  const whole = { ports: ["5353/udp", "6443/tcp"], trusted: ["10.43.0.0/16", "10.42.0.0/16"] };
+  expect(said({ firewall: { ufw: undefined, firewalld: whole } })).toEqual([]);
 });
 
 test("disks that cannot hold the state or the images", () => {
@@ -158,7 +189,7 @@ test("the network: a taken port, no multicast, a small MTU, two back ends, a fir
       listeners: [{ protocol: "tcp", port: 6443, program: "k3s-server" }],
       links: [{ name: "wg0", mtu: 1420, multicast: false, isDefault: true }],
       strayRules: 12,
-      firewall: { ufw: true, firewalld: false },
+      firewall: { ufw: [], firewalld: undefined },
       role: "agent",
       network: "vxlan",
     }),
