@@ -35,17 +35,27 @@ export interface Site {
   close(): Promise<void>;
 }
 
+interface SpawnOptions {
+  name: string;
+  address: string;
+  netns: string;
+  plain: boolean;
+  packages: readonly string[];
+}
+
 class SpawnedMachine implements Machine {
   readonly name: string;
   readonly address: string;
   readonly #netns: string;
   readonly #plain: boolean;
+  readonly #packages: readonly string[];
 
-  constructor(options: { name: string; address: string; netns: string; plain: boolean }) {
+  constructor(options: SpawnOptions) {
     this.name = options.name;
     this.address = options.address;
     this.#netns = options.netns;
     this.#plain = options.plain;
+    this.#packages = options.packages;
   }
 
   get disk(): string {
@@ -75,6 +85,7 @@ class SpawnedMachine implements Machine {
   async boot(): Promise<void> {
     const argv = [NSPAWN, "up", this.name, "--net", `netns:${this.#netns}`];
     if (this.#plain) argv.push("--plain");
+    if (this.#packages.length > 0) argv.push("--include", this.#packages.join());
     await mustRun(argv, { timeoutMs: UP_MS_MAX });
   }
 
@@ -84,12 +95,12 @@ class SpawnedMachine implements Machine {
 }
 
 /**
- * Machines of a small Debian without any package of ours, booted; `plain` ones have no systemd that
- * runs, and no orderly shutdown.
+ * Machines of a small Debian without any package but `packages`, booted; `plain` ones have no
+ * systemd that runs, and no orderly shutdown.
  */
 export async function startSite(
   names: readonly string[],
-  { plain = false }: { plain?: boolean } = {},
+  { plain = false, packages = [] }: { plain?: boolean; packages?: readonly string[] } = {},
 ): Promise<Site> {
   const hub = `bsite${process.pid}${plain ? "p" : ""}`;
   const machines: SpawnedMachine[] = [];
@@ -119,7 +130,7 @@ export async function startSite(
       await ip(netns, "link", "set", "eth0", "up");
       await ip(netns, "route", "add", "default", "via", "192.168.91.1");
       const own = `${name}${process.pid}`;
-      machines.push(new SpawnedMachine({ name: own, address, netns, plain }));
+      machines.push(new SpawnedMachine({ name: own, address, netns, plain, packages }));
     }
     await Promise.all(machines.map((machine) => machine.boot()));
     const onLan = (argv: readonly string[]) => mustRun(["ip", "netns", "exec", hub, ...argv]);
