@@ -21,7 +21,8 @@ export interface LogOptions {
   level: Level;
   format: "text" | "json";
   now: () => number;
-  write: (line: string) => void;
+  /** One line, and how much it matters. */
+  write: (line: string, level: Level) => void;
 }
 
 function text(level: Level, message: string, fields: Fields, timeMs: number): string {
@@ -45,7 +46,7 @@ export function createLog(options: LogOptions, bound: Fields = {}): Log {
         options.format === "json"
           ? JSON.stringify({ time: new Date(options.now()).toISOString(), level, message, ...all })
           : text(level, message, all, options.now());
-      options.write(`${line}\n`);
+      options.write(`${line}\n`, level);
     };
   return {
     debug: at("debug"),

@@ -125,6 +125,21 @@ test("a backup under load holds all from before it, and a server of it is ready"
   expect(restoreMs).toBeLessThan(RESTORE_MS_MAX);
 }, 180_000);
 
+test("a backup without a password makes a server, whose Secrets are the same", async () => {
+  const secrets = "/api/v1/namespaces/default/secrets";
+  const body = { metadata: { name: "kept" }, data: { word: btoa("as it was") } };
+  expect((await ask(instance.url, secrets, body)).status).toBe(201);
+  const file = join(instance.dir, "plain.backup");
+  const made = await instance.bramble(["backup", file, "--data-dir", instance.dataDir]);
+  expect(made).toMatchObject({ exitCode: 0 });
+  expect(statSync(file).mode & 0o777).toBe(0o600);
+  restored?.kill();
+  await restored?.exited;
+  const { url } = await restoredFrom(file, "unsealed", []);
+  const found = await (await ask(url, `${secrets}/kept`)).json();
+  expect(found).toMatchObject({ data: body.data });
+}, 120_000);
+
 test("damage, another password and a cluster that is there are refused in one line", async () => {
   const file = join(instance.dir, "small.backup");
   const password = join(instance.dir, "password");

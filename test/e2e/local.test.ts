@@ -55,6 +55,18 @@ async function deployWeb(nodes: number): Promise<string> {
   return must("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
 }
 
+function profileOf(profile: string): { number: number; httpsPort: number } {
+  const text = readFileSync(`/var/lib/bramble-local/${profile}/profile.json`, "utf8");
+  return JSON.parse(text) as { number: number; httpsPort: number };
+}
+
+/** What every trace of a profile has in its name or address. */
+function marksOf(profile: string): string[] {
+  const { number } = profileOf(profile);
+  const ranges = Object.values(rangesOf(number)).map((range) => range.replace(/0(\.0)?\/.*/, ""));
+  return [profile, ...ranges, `brlocal${number}`];
+}
+
 async function answersOf(address: string): Promise<Set<string>> {
   const answers = new Set<string>();
   await eventually("each of three pods answers", 60_000, async () => {
@@ -70,7 +82,19 @@ test(
     writeFileSync(join(home, "config"), OTHER);
     const up = await cluster("start", "--nodes", "3");
     expect({ exitCode: up.exitCode, stderr: up.stderr }).toEqual({ exitCode: 0, stderr: "" });
-    expect(up.stdout).toContain("* Done: 3 nodes are ready\n");
+    const { httpsPort } = profileOf(name);
+    expect(up.stdout.split("\n")).toEqual([
+      `* Creating the cluster "${name}"`,
+      ...(existsSync("/run/containerd/containerd.sock")
+        ? []
+        : [expect.stringContaining("containerd")]),
+      `* Starting the control plane on port ${httpsPort}`,
+      `* Starting the node ${name}-m02`,
+      `* Starting the node ${name}-m03`,
+      "* Done: 3 nodes are ready",
+      `* kubectl and bramble use it from now on (context "${name}" in ${join(home, "config")})`,
+      "",
+    ]);
     const address = await deployWeb(3);
     await answersOf(address);
     const pods = await must("get", "pods", "-o", "wide", "--no-headers");
@@ -87,15 +111,43 @@ test(
     expect({ exitCode: again.exitCode, stderr: again.stderr }).toEqual({ exitCode: 0, stderr: "" });
     await answersOf(address);
 
-    const { number } = JSON.parse(
-      readFileSync(`/var/lib/bramble-local/${name}/profile.json`, "utf8"),
-    ) as { number: number };
-    const ranges = Object.values(rangesOf(number)).map((range) => range.replace(/0(\.0)?\/.*/, ""));
+    const marks = marksOf(name);
     expect((await cluster("delete")).exitCode).toBe(0);
-    expect(await tracesOf([name, ...ranges, `brlocal${number}`])).toEqual({});
+    expect(await tracesOf(marks)).toEqual({});
     const config = readFileSync(join(home, "config"), "utf8");
     expect(config).toContain("current-context: other");
     expect(config).not.toContain(name);
+  },
+  TEST_MS_MAX,
+);
+
+test(
+  "two clusters beside each other: one is deleted, the other serves on",
+  async () => {
+    const other = `other${process.pid}`;
+    expect((await cluster("start")).exitCode).toBe(0);
+    const address = await deployWeb(1);
+    try {
+      const started = await bramble("start", "--profile", other);
+      expect({ exitCode: started.exitCode, stderr: started.stderr }).toEqual({
+        exitCode: 0,
+        stderr: "",
+      });
+      expect(started.stdout).toContain("* Done: the node is ready\n");
+      // The one that was started last is used, and has nothing of the first.
+      expect(await must("get", "nodes", "-o", "name")).toBe(`node/${other}\n`);
+      expect(await must("get", "deployments", "-o", "name")).toBe("");
+      expect(profileOf(other).httpsPort).not.toBe(profileOf(name).httpsPort);
+      const pods = await must("get", "pods", "--context", name, "-o", "name");
+      const marks = marksOf(other);
+      expect((await bramble("delete", "--profile", other)).exitCode).toBe(0);
+      expect(await tracesOf(marks)).toEqual({});
+      expect((await cluster("status")).exitCode).toBe(0);
+      expect(await must("get", "pods", "--context", name, "-o", "name")).toBe(pods);
+      await answersOf(address);
+    } finally {
+      if (existsSync(`/var/lib/bramble-local/${other}`)) await bramble("delete", "-p", other);
+    }
   },
   TEST_MS_MAX,
 );

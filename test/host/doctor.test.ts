@@ -1,6 +1,6 @@
 /**
- * What `bramble doctor` reads of a machine: each bad state is made for real, in mounts and a network
- * of their own, and must be named with the command that mends it.
+ * What `bramble doctor` reads of a machine: each bad state is made for real, in mounts and a
+ * network of their own, and must be named with the command that mends it.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -33,12 +33,18 @@ end() {
 }
 trap end EXIT
 loop_of() { truncate -s "$2" "$1"; loop=$(losetup --find --show "$1"); loops+=($loop); }
-program() { mkdir -p bin; printf '#!/bin/sh\\n%s\\n' "$2" >bin/$1; chmod +x bin/$1; PATH=$PWD/bin:$PATH; }
-link() { ip link add "$1" type veth peer name "veth-$1"; ip link set "veth-$1" up; ip link set "$1" up; }
+program() {
+  mkdir -p bin && printf '#!/bin/sh\\n%s\\n' "$2" >bin/$1 && chmod +x bin/$1
+  PATH=$PWD/bin:$PATH
+}
+link() {
+  ip link add "$1" type veth peer name "veth-$1"
+  ip link set "veth-$1" up && ip link set "$1" up
+}
 doctor() { "$BRAMBLE" doctor "$@" || true; }
 `;
 
-/** What is printed by a script in namespaces of its own, in an empty folder; `doctor` is a word of it. */
+/** What a script prints in namespaces of its own, in an empty folder; it knows `doctor`. */
 async function apart(script: string): Promise<string> {
   const own = mkdtempSync(join(dir, "case-"));
   const text = `own=${own}; cd $own\n${PRELUDE}\n${script}`;
@@ -71,7 +77,8 @@ test("control groups without the memory controller, of both versions", async () 
 
 test("kernel modules that are not loaded, and modprobe for each", async () => {
   const said = await apart(`
-    mkdir upper work && mount -t overlay -o lowerdir=/usr/lib,upperdir=upper,workdir=work overlay /usr/lib
+    mkdir upper work
+    mount -t overlay -o lowerdir=/usr/lib,upperdir=upper,workdir=work overlay /usr/lib
     release=/usr/lib/modules/$(uname -r) && mkdir -p $release
     mount -t tmpfs tmpfs /sys/module && mkdir /sys/module/overlay
     mount -t tmpfs tmpfs /proc/sys/net
