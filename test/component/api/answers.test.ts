@@ -117,7 +117,7 @@ describe("documents", () => {
     for (const [path, accept] of DOCUMENTS) {
       const old = before.get(path + accept);
       // The server makes its documents anew when nothing else is to be done.
-      for (let tries = 0; tries < 500; tries++) {
+      for (let tries = 0; tries < 6_000; tries++) {
         if ((await tagOf(path, accept, old)).code === 200) break;
         await Bun.sleep(10);
       }
