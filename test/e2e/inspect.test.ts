@@ -28,12 +28,12 @@ spec:
 beforeAll(async () => {
   cluster = await startInstance({ name: "inspect", images: ["1"] });
   await cluster.apply(manifest);
-  await cluster.must("wait", "--for=condition=Ready", "pod/talks", "--timeout=60s");
+  await cluster.must("wait", "--for=condition=Ready", "pod/talks", "--timeout=120s");
 }, 120_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 const kubectl = (...argv: string[]) => ["kubectl", "--kubeconfig", cluster.kubeconfig, ...argv];
 
@@ -50,18 +50,18 @@ test("debug looks at a running container's processes, in a container of its own"
     ...["--image-pull-policy=Never", "--container=look", "--", "sh", "-c", "ps; echo seen"],
   ]);
   expect(made.exitCode).toBe(0);
-  const log = await eventually("its words", 30_000, async () => {
+  const log = await eventually("its words", 60_000, async () => {
     const { stdout } = await cluster.kubectl(["logs", "talks", "-c", "look"]);
     return stdout.includes("seen") && stdout;
   });
   expect(log).toMatch(/ 1 root +(sleep 1000|sh -c echo one)/);
   const path = "jsonpath={.status.containerStatuses[?(@.name=='one')].restartCount}";
   expect(await cluster.must("get", "pod", "talks", "-o", path)).toBe("0");
-}, 60_000);
+}, 180_000);
 
 test("every option of logs", async () => {
   const logs = (...argv: string[]) => cluster.must("logs", "talks", ...argv);
-  await eventually("both lines", 30_000, async () => {
+  await eventually("both lines", 60_000, async () => {
     return (await logs("-c", "one")) === "one\nmore\n";
   });
   await eventually("both runs", 60_000, async () => {
@@ -101,4 +101,4 @@ test("every option of logs", async () => {
     following.kill();
     await following.exited;
   }
-}, 90_000);
+}, 270_000);
