@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { shortHash } from "#agents/network/instance.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
 import { readText, writeDurably } from "#base/files.ts";
+import type { Log } from "#base/log.ts";
 import type { NodeSettings } from "./settings.ts";
 
 const KEYS = [
@@ -25,16 +26,24 @@ export interface Instance extends Pick<NodeSettings, (typeof KEYS)[number]> {
 
 const pathOf = (dataDir: string): string => join(dataDir, "instance.json");
 
+/** On a full disk the note of an earlier start is good enough: its pods must not wait for room. */
 export function saveInstance(
   settings: NodeSettings,
   cluster: Pick<Instance, "clusterCidr" | "clusterDns">,
   pid: number,
+  log: Log,
 ): void {
   const { clusterCidr, clusterDns } = cluster;
   const kept = Object.fromEntries(KEYS.map((key) => [key, settings[key]]));
   const text = `${JSON.stringify({ ...kept, clusterCidr, clusterDns, pid })}\n`;
-  if (readText(pathOf(settings.dataDir)) === text) return;
-  writeDurably(pathOf(settings.dataDir), text, 0o600);
+  const before = readText(pathOf(settings.dataDir));
+  if (before === text) return;
+  try {
+    writeDurably(pathOf(settings.dataDir), text, 0o600);
+  } catch (error) {
+    if (before === undefined) throw error;
+    log.warn("how this node was started is not noted", { error: messageOf(error) });
+  }
 }
 
 /** What was saved; nothing where no node ever ran. */

@@ -126,7 +126,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
       devicePluginDir: devicePluginDirOf(settings.dataDir),
     },
   });
-  saveInstance(settings, cluster, process.pid);
+  saveInstance(settings, cluster, process.pid, log);
   const mtu = podMtu(settings, cluster);
   plane = startDataPlane(parts, { podNetwork: network, objects, mtu }, ending.signal);
   const { ingress } = plane;
