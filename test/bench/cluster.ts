@@ -1,7 +1,7 @@
 /**
  * A simulated cluster: `dist/bramble server` and agents without containers over the network.
  *
- *   bun run bench:cluster [--nodes 200] [--pods 30] [--idle-seconds 20] [--binary PROGRAM]
+ *   bun run bench:cluster [--nodes 200] [--pods 30] [--idle-seconds 20] [--limit-seconds 100] [--binary PROGRAM]
  *
  * All pods of one Deployment a node, each with a Service, from nothing to Running; then what it
  * costs to do nothing, with heartbeats and without; then one Deployment 0 -> 500 -> 0. Server and
@@ -22,7 +22,7 @@ import type { Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
 import { endAll, whenOver } from "#test/bench/ends.ts";
 import type { HollowStats } from "#test/bench/hollow.ts";
-import { cpuSeconds, memory } from "#test/bench/process.ts";
+import { cpuSeconds, cpuTimes, memory } from "#test/bench/process.ts";
 import { BRAMBLE, buildBramble } from "#test/bench/programs.ts";
 import { type BenchServer, startServer } from "#test/bench/server.ts";
 
@@ -32,6 +32,7 @@ const { values: flags } = parseArgs({
     pods: { type: "string", default: "30" },
     "idle-seconds": { type: "string", default: "20" },
     burst: { type: "string", default: "500" },
+    "limit-seconds": { type: "string", default: "100" },
     "no-services": { type: "boolean", default: false },
     binary: { type: "string" },
   },
@@ -40,7 +41,7 @@ const NODES = Number(flags.nodes);
 const PODS = Number(flags.pods);
 const IDLE_SECONDS = Number(flags["idle-seconds"]);
 const BURST = Number(flags.burst);
-const LIMIT_MS = 100_000;
+const LIMIT_MS = Number(flags["limit-seconds"]) * 1000;
 /** As many as kubectl or a pipeline would have under way. */
 const CREATES_AT_ONCE = 16;
 /** Spacing of writes, sweeps and garbage collection that follow a burst. */
@@ -51,6 +52,7 @@ const say = (text: string): void => console.error(`… ${text}`);
 const row = (what: string, text: string): void => console.log(`${what.padEnd(44)} ${text}`);
 
 interface Hollow {
+  readonly pid: number;
   ask(command: string): Promise<HollowStats>;
 }
 
@@ -74,6 +76,7 @@ async function startHollow(server: BenchServer, token: string): Promise<Hollow> 
   };
   await next();
   return {
+    pid: child.pid,
     ask(command) {
       child.stdin.write(`${command}\n`);
       child.stdin.flush();
@@ -203,9 +206,26 @@ const latency = ({ requests, p50Ms, p99Ms, maxMs, errors, lastError }: HollowSta
   `${requests} requests, p50 ${p50Ms.toFixed(1)} ms, p99 ${p99Ms.toFixed(0)} ms, ` +
   `longest ${maxMs.toFixed(0)} ms, ${errors} errors ${lastError}`;
 
+/** Computing from now on: of the server, and of the agents, as so many milliseconds each. */
+function computing(server: BenchServer, hollow?: Hollow): (count: number, all: Hollow) => string {
+  const before = cpuTimes(server.pid);
+  const othersBefore = hollow === undefined ? 0 : cpuSeconds(hollow.pid);
+  return (count, { pid }) => {
+    const each = (seconds: number): string => ((seconds * 1000) / count).toFixed(2);
+    const now = cpuTimes(server.pid);
+    const user = now.userSeconds - before.userSeconds;
+    const system = now.systemSeconds - before.systemSeconds;
+    const others = cpuSeconds(pid) - othersBefore;
+    return (
+      `server ${each(user + system)} ms (${each(system)} in the kernel), ` +
+      `agents ${each(others)} ms`
+    );
+  };
+}
+
 async function fill({ server, client, hollow, counter }: Measuring): Promise<void> {
   const total = NODES * PODS;
-  const cpu = cpuSeconds(server.pid);
+  const cpu = computing(server, hollow);
   await hollow.ask("stats");
   const startedMs = performance.now();
   const made = makeApps(client);
@@ -216,7 +236,7 @@ async function fill({ server, client, hollow, counter }: Measuring): Promise<voi
   row("pods bound and Running", `${total} in ${(ms / 1000).toFixed(1)} s`);
   row("  a second", `${Math.round(total / (ms / 1000))} (floor 150)`);
   row("  all bound after", `${((await boundMs) / 1000).toFixed(1)} s`);
-  row("  server's CPU a pod", `${(((cpuSeconds(server.pid) - cpu) * 1000) / total).toFixed(2)} ms`);
+  row("  computing a pod", cpu(total, hollow));
   row("  changes of a pod seen", (counter.changes / total).toFixed(2));
   row("  requests of agents", latency(await hollow.ask("stats")));
 }
@@ -269,8 +289,10 @@ async function main(): Promise<void> {
     headers: { authorization: `Bearer ${server.token}` },
   });
   const startedMs = performance.now();
+  const cpu = computing(server);
   const hollow = await startHollow(server, await joinToken(server, client));
   row(`${NODES} nodes joined`, `${((performance.now() - startedMs) / 1000).toFixed(1)} s`);
+  row("  computing a node", cpu(NODES, hollow));
   const measuring = { server, client, hollow, counter: new Counter(client) };
   progress = () =>
     `${measuring.counter.bound} bound, ${measuring.counter.running} running, ` +

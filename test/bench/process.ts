@@ -10,11 +10,16 @@ export function memory(pid: number): { rssMb: number; pssMb: number } {
   return { rssMb: of("Rss"), pssMb: of("Pss") };
 }
 
-export function cpuSeconds(pid: number): number {
+export function cpuTimes(pid: number): { userSeconds: number; systemSeconds: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  const seconds = (at: number): number => Number(fields[at]) / TICKS_PER_SECOND;
   // utime, stime, and those of children that were waited for.
-  const ticks = [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0);
-  return ticks / TICKS_PER_SECOND;
+  return { userSeconds: seconds(11) + seconds(13), systemSeconds: seconds(12) + seconds(14) };
+}
+
+export function cpuSeconds(pid: number): number {
+  const { userSeconds, systemSeconds } = cpuTimes(pid);
+  return userSeconds + systemSeconds;
 }
 
 export function writtenBytes(pid: number): number {
