@@ -27,8 +27,18 @@ export type Vouches = (user: UserInfo, key: string | undefined) => Promise<boole
 
 const AUTHENTICATED = "system:authenticated";
 
-const withGroup = (user: UserInfo): UserInfo =>
-  user.groups.includes(AUTHENTICATED) ? user : { ...user, groups: [...user.groups, AUTHENTICATED] };
+/** One user of many requests stays one: others remember by it what they made out. */
+const grouped = new WeakMap<UserInfo, UserInfo>();
+
+function withGroup(user: UserInfo): UserInfo {
+  if (user.groups.includes(AUTHENTICATED)) return user;
+  let known = grouped.get(user);
+  if (known === undefined) {
+    known = { ...user, groups: [...user.groups, AUTHENTICATED] };
+    grouped.set(user, known);
+  }
+  return known;
+}
 
 /** The bearer token of a request; browsers can send one with a WebSocket only as a subprotocol. */
 export function bearerOf(request: Request): string | undefined {
@@ -63,7 +73,9 @@ export function createAuthenticator(
     if (user !== undefined) return { user };
     for (const source of sources) {
       const identity = await source.identify(token, audiences);
-      if (identity !== undefined) return { ...identity, user: withGroup(identity.user) };
+      if (identity === undefined) continue;
+      const user = withGroup(identity.user);
+      return user === identity.user ? identity : { ...identity, user };
     }
     return undefined;
   }

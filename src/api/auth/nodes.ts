@@ -68,10 +68,16 @@ function nodeNameIn(token: string): string | undefined {
 
 interface Verified {
   readonly nodeName: string;
+  /** One object for all requests: others remember by it what they made out. */
+  readonly identity: Identity;
   readonly expiresMs: number;
   /** The Secret as it was: another key makes the token worthless. */
   readonly item: Item;
 }
+
+const identityOf = (nodeName: string): Identity => ({
+  user: { name: `${PREFIX}${nodeName}`, groups: [GROUP, "system:authenticated"] },
+});
 
 export function nodeTokens(store: Store, clock: Clock): TokenSource {
   const verified = new BoundedMap<string, Verified>(limits.tokenCacheEntries);
@@ -92,13 +98,6 @@ export function nodeTokens(store: Store, clock: Clock): TokenSource {
     }
   }
 
-  const identity = (nodeName: string): Identity => ({
-    user: {
-      name: `${PREFIX}${nodeName}`,
-      groups: [GROUP, "system:authenticated"],
-    },
-  });
-
   return {
     name: "Node",
     async identify(token, audiences) {
@@ -110,12 +109,13 @@ export function nodeTokens(store: Store, clock: Clock): TokenSource {
       if (item === undefined) return undefined;
       const still = known !== undefined && known.item === item;
       if (still && known.expiresMs + CLOCK_TOLERANCE_S * 1000 > clock.now()) {
-        return identity(nodeName);
+        return known.identity;
       }
       const expiresMs = await verify(token, nodeName, item);
       if (expiresMs === undefined) return undefined;
-      verified.set(token, { nodeName, expiresMs, item });
-      return identity(nodeName);
+      const identity = identityOf(nodeName);
+      verified.set(token, { nodeName, identity, expiresMs, item });
+      return identity;
     },
   };
 }

@@ -8,6 +8,7 @@ import type { Identity, TokenSource } from "#api/auth/authenticate.ts";
 import { BoundedMap } from "#api/auth/cache.ts";
 import type { Signer } from "#api/auth/signer.ts";
 import { peek } from "#api/codec.ts";
+import type { UserInfo } from "#api/core.ts";
 import type { Settings } from "#api/settings.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
@@ -84,6 +85,7 @@ const isCurrent = ({ exp }: JWTPayload, nowMs: number): boolean =>
 export function serviceAccountTokens(parts: TokenParts): TokenSource {
   const { store, clock, settings, signer } = parts;
   const verified = new BoundedMap<string, JWTPayload>(limits.tokenCacheEntries);
+  const users = new WeakMap<JWTPayload, UserInfo>();
 
   async function lives(key: string, uid: string | undefined): Promise<boolean> {
     const item = await store.get(key);
@@ -114,6 +116,21 @@ export function serviceAccountTokens(parts: TokenParts): TokenSource {
     return payload;
   }
 
+  /** One object for all requests: others remember by it what they made out. */
+  function userOf(payload: JWTPayload, binding: Binding): UserInfo {
+    const known = users.get(payload);
+    if (known !== undefined) return known;
+    const { namespace, serviceaccount } = binding;
+    const user: UserInfo = {
+      name: userNameOf(namespace, serviceaccount.name),
+      ...(serviceaccount.uid !== undefined && { uid: serviceaccount.uid }),
+      groups: groupsOf(namespace),
+      extra: extraOf(payload, binding),
+    };
+    users.set(payload, user);
+    return user;
+  }
+
   return {
     name: "ServiceAccount",
     async identify(token, audiences = settings.audiences): Promise<Identity | undefined> {
@@ -122,16 +139,7 @@ export function serviceAccountTokens(parts: TokenParts): TokenSource {
       if (payload === undefined || binding === undefined) return undefined;
       const shared = sharedAudiences([payload.aud ?? []].flat(), audiences);
       if (shared === undefined || !(await stands(binding))) return undefined;
-      const { namespace, serviceaccount } = binding;
-      return {
-        user: {
-          name: userNameOf(namespace, serviceaccount.name),
-          ...(serviceaccount.uid !== undefined && { uid: serviceaccount.uid }),
-          groups: groupsOf(namespace),
-          extra: extraOf(payload, binding),
-        },
-        audiences: shared,
-      };
+      return { user: userOf(payload, binding), audiences: shared };
     },
   };
 }
