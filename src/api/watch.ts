@@ -8,7 +8,7 @@ import { itemsIn } from "#api/custom/convert.ts";
 import { refuse, type Status, statusOf } from "#api/errors.ts";
 import { EventEncoder, type EventType } from "#api/events.ts";
 import { negotiate, PROTOBUF } from "#api/negotiate.ts";
-import { Outbox } from "#api/outbox.ts";
+import { Outbox, watchResponse } from "#api/outbox.ts";
 import type { Resource } from "#api/registry.ts";
 import { onlyNamed, type Selection, selectionOf } from "#api/select.ts";
 import { parseRevision, refuseFuture } from "#api/versions.ts";
@@ -162,7 +162,7 @@ class Watcher {
   /**
    * Joins the store's watch before the answer is made, so that a revision too old is a plain 410.
    */
-  async begin(signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {
+  async begin(signal: AbortSignal): Promise<Outbox> {
     const items = this.#start.after === undefined ? await this.#present() : [];
     const outbox = new Outbox(this.#opening(items), () => this.end());
     this.#outbox = outbox;
@@ -180,7 +180,7 @@ class Watcher {
     if (this.#resource.custom) this.#endWithKind();
     signal.addEventListener("abort", () => this.end(), { once: true });
     if (signal.aborted) this.end();
-    return outbox.stream;
+    return outbox;
   }
 
   /** What is there at the start, many objects in a piece; made when the client is ready for it. */
@@ -320,9 +320,9 @@ export async function watchMany(core: Core, call: Call): Promise<Response> {
   const watcher = new Watcher(core, call, selection, start);
   if (start.after !== undefined) watcher.resumeAt(start.after);
   try {
-    const stream = await watcher.begin(call.request.signal);
+    const outbox = await watcher.begin(call.request.signal);
     const headers = { "content-type": watcher.contentType, "cache-control": "no-cache, private" };
-    return new Response(stream, { headers });
+    return watchResponse(outbox, headers);
   } catch (error) {
     watcher.end();
     if (!(error instanceof GoneError)) throw error;

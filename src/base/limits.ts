@@ -41,11 +41,14 @@ export const limits = {
   watcherBacklogBytesMax: 4 * 1024 * 1024,
   watchersMax: 10_000,
   /**
-   * Watchers told a second (each costs about 30 us of a core), and at once after a rest: past it
-   * what happens meanwhile is told together, this many changes at most. Few are told at once.
+   * Milliseconds of a second in which many watchers are told (each takes some 30 us of a core, on
+   * small boards more), and at once after a rest: past it what happens meanwhile is told together,
+   * this many changes at most. Few are told at once.
    */
-  fanoutPerSecond: 4_000,
-  fanoutBurst: 30_000,
+  fanoutMsPerSecond: 100,
+  fanoutBurstMs: 900,
+  /** A watcher counts for this much at least: what its socket takes later is not measured. */
+  fanoutTellMsMin: 0.01,
   fanoutPendingMax: 256,
   fanoutFewMax: 16,
   /** Answers above this are packed where the client asks for it (upstream: 128 KiB). */

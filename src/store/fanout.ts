@@ -3,7 +3,7 @@
  * group, so a change costs only the groups that it concerns: ten thousand watchers of other
  * buckets, or of other nodes' pods, cost nothing. Where many watch alike and much changes, those
  * who may be told later are told many changes at a time: each telling costs a packet, whatever is
- * in it.
+ * in it, and telling has a share of the time.
  */
 import type { Cancel, Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -38,7 +38,7 @@ export class Fanout {
   constructor(log: Log, clock: Clock) {
     this.#log = log;
     this.#clock = clock;
-    const { fanoutPerSecond: perSecond, fanoutBurst: burst } = limits;
+    const { fanoutMsPerSecond: perSecond, fanoutBurstMs: burst } = limits;
     this.#turns = new Turns({ clock, perSecond, burst });
   }
 
@@ -107,8 +107,11 @@ export class Fanout {
         waitMs = this.#turns.waitMs();
         if (waitMs > 0) continue;
       }
-      if (!few) this.#turns.take(patient.size);
+      const startedMs = this.#clock.monotonic();
       this.#tellPatient(group);
+      if (few) continue;
+      const tookMs = this.#clock.monotonic() - startedMs;
+      this.#turns.take(Math.max(tookMs, patient.size * limits.fanoutTellMsMin));
     }
     if (this.#waiting.size === 0 || this.#cancel !== undefined) return;
     this.#cancel = this.#clock.after(waitMs, () => {

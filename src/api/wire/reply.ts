@@ -1,5 +1,6 @@
 /** Writes a Response to a connection: whole where its body is known, else in chunks. */
 import { STATUS_CODES } from "node:http";
+import { type Outbox, outboxOf, type Sink } from "#api/outbox.ts";
 import { type Slice, slicesOf } from "#api/slices.ts";
 import { plainHeadersOf, wholeBodyOf } from "#api/whole.ts";
 import { Bytes, charsOf } from "#api/wire/bytes.ts";
@@ -144,6 +145,36 @@ async function replySlices(
   await send(writer, bytes);
 }
 
+/** Events as they come: one that goes to many costs each of them a write, and no stream. */
+async function replyEvents(writer: Writer, outbox: Outbox, framed: boolean): Promise<void> {
+  await outbox.sendTo(framed ? new FramedSink(writer) : writer);
+  if (framed) writer.write(END);
+}
+
+class FramedSink implements Sink {
+  readonly #writer: Writer;
+
+  constructor(writer: Writer) {
+    this.#writer = writer;
+  }
+
+  get ready(): boolean {
+    return this.#writer.ready;
+  }
+
+  write(bytes: Uint8Array): void {
+    if (bytes.length > 0) this.#writer.write(frameOf(bytes));
+  }
+
+  drained(): Promise<void> {
+    return this.#writer.drained();
+  }
+
+  whenGone(callback: () => void): void {
+    this.#writer.whenGone(callback);
+  }
+}
+
 const CHUNKED = "transfer-encoding: chunked\r\n";
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -170,6 +201,11 @@ export async function reply(
   options: ReplyOptions,
 ): Promise<void> {
   if (replyWhole(writer, response, options)) return;
+  const outbox = outboxOf(response);
+  if (outbox !== undefined && !options.head) {
+    writer.write(headOf(response, options, options.chunks ? CHUNKED : ""));
+    return replyEvents(writer, outbox, options.chunks).catch(() => writer.destroy());
+  }
   const { body, status } = response;
   if (body === null || options.head || bodiless(status)) {
     const silent = options.head || bodiless(status);

@@ -44,7 +44,8 @@ function fanoutOf() {
   /** Spends what may be spent at once, elsewhere. */
   const spend = async (): Promise<void> => {
     crowd(2_000, NODES);
-    for (let spent = 0; spent <= limits.fanoutBurst; spent += 2_000) {
+    const eachMs = 2_000 * limits.fanoutTellMsMin;
+    for (let spentMs = 0; spentMs <= limits.fanoutBurstMs; spentMs += eachMs) {
       fanout.publish([change(1, "", undefined, NODES)]);
       await clock.settle();
     }
@@ -127,6 +128,28 @@ describe("where many watch alike", () => {
     await clock.advance(10_000);
     expect(clock.timers).toBe(0);
   });
+});
+
+test("telling has a share of the time, whatever one telling takes", async () => {
+  const clock = fakeClock();
+  let tookMs = 0;
+  const fanout = new Fanout(silentLog, { ...clock, monotonic: () => clock.monotonic() + tookMs });
+  let rounds = 0;
+  const onChanges = (): void => {
+    rounds += 1;
+    tookMs += limits.fanoutBurstMs / 2;
+  };
+  const slow = { prefix: PODS, after: 0, patient: true, onChanges, onClosed() {} };
+  fanout.add(slow, 0, []);
+  for (let i = 1; i < MANY; i++) fanout.add({ ...slow, onChanges() {} }, 0, []);
+  const publish = async (revision: number): Promise<void> => {
+    fanout.publish([change(revision)]);
+    await clock.settle();
+  };
+  for (const revision of [1, 2, 3, 4, 5]) await publish(revision);
+  expect(rounds).toBe(3);
+  await clock.advance(10_000);
+  expect(rounds).toBe(4);
 });
 
 test("turns come back with time, up to a bound", async () => {
