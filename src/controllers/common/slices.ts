@@ -121,18 +121,47 @@ function newSlice(
   return { do: "create", kind: endpointSlices, object };
 }
 
+/** What a new slice is to hold. */
+interface Wanted {
+  readonly group: Group;
+  readonly endpoints: Endpoint[];
+}
+
+const metadataFor = ({ labels, annotations }: SlicesOptions, slice: Stored<EndpointSlice>) => ({
+  ...slice.metadata,
+  labels,
+  ...(annotations && { annotations }),
+});
+
+/**
+ * One that nothing is left of takes it, where there is one: a change costs less than a new slice
+ * and an end. Takes that out of `left`.
+ */
+function made(
+  options: SlicesOptions,
+  { group, endpoints }: Wanted,
+  left: Set<Stored<EndpointSlice>>,
+  end: string,
+): Action[] {
+  const spare = [...left].find(
+    ({ addressType, metadata }) =>
+      addressType === group.addressType && metadata.deletionTimestamp === undefined,
+  );
+  if (spare === undefined) return [newSlice(options, group, endpoints, end)];
+  left.delete(spare);
+  const metadata = metadataFor(options, spare);
+  return patchAction(endpointSlices, spare, { metadata, endpoints, ports: group.ports });
+}
+
 /**
  * What makes the slices hold exactly the groups. A group without endpoints keeps one empty slice.
  */
 export function reconcileSlices(options: SlicesOptions): Action[] {
-  const { slices, labels, annotations } = options;
+  const { slices } = options;
   const names = suffixesFrom(options.seed);
   const left = new Set(slices);
-  const created: Action[] = [];
+  const wanted: Wanted[] = [];
   const changed: Action[] = [];
-  const create = (group: Group, endpoints: Endpoint[]): void => {
-    created.push(newSlice(options, group, endpoints, names.next().value));
-  };
   for (const group of options.groups) {
     const own = slices.filter((slice) => {
       const fits = slice.addressType === group.addressType;
@@ -141,19 +170,20 @@ export function reconcileSlices(options: SlicesOptions): Action[] {
     const rest = new Map(group.endpoints);
     const wantsEmpty = rest.size === 0;
     const drafts = own.map((slice) => kept(slice, rest));
-    for (const endpoints of place(drafts, rest)) create(group, endpoints);
-    if (wantsEmpty && own.length === 0) create(group, []);
+    for (const endpoints of place(drafts, rest)) wanted.push({ group, endpoints });
+    if (wantsEmpty && own.length === 0) wanted.push({ group, endpoints: [] });
     for (const [i, { slice, endpoints }] of drafts.entries()) {
       if (endpoints.length === 0 && !(wantsEmpty && i === 0)) continue;
       left.delete(slice);
-      const metadata = { ...slice.metadata, labels, ...(annotations && { annotations }) };
+      const metadata = metadataFor(options, slice);
       const now = sameValue(slice.endpoints, endpoints) ? slice.endpoints : endpoints;
       changed.push(...patchAction(endpointSlices, slice, { metadata, endpoints: now }));
     }
   }
+  const fresh = wanted.flatMap((one) => made(options, one, left, names.next().value));
   const gone = [...left]
     .filter((slice) => slice.metadata.deletionTimestamp === undefined)
     .map((slice) => deleteAction(endpointSlices, slice));
   // New addresses first, so that there is no moment without any.
-  return [...created, ...changed, ...gone];
+  return [...fresh, ...changed, ...gone];
 }

@@ -209,6 +209,24 @@ describe("writes", () => {
     expect(addresses()).toHaveLength(250);
   });
 
+  test("one when the first pod comes, or all get another port: slices are used again", () => {
+    service();
+    world.settle([controller]);
+    const { writes } = world;
+    const [first] = slices();
+    pod("a", "10.42.0.1");
+    world.settle([controller]);
+    expect(world.writes - writes).toBe(1);
+    const ports = [{ name: "web", port: 80, targetPort: 9090, protocol: "TCP" as const }];
+    service({ ports });
+    world.settle([controller]);
+    expect(world.writes - writes).toBe(2);
+    const [last] = slices();
+    expect(last?.metadata.uid).toBe(first?.metadata.uid ?? "");
+    expect(last?.ports).toEqual([{ name: "web", port: 9090, protocol: "TCP" }]);
+    expect(addresses()).toEqual(["10.42.0.1"]);
+  });
+
   test("none when nothing that endpoints show has changed", () => {
     service();
     pod("a", "10.42.0.1");
