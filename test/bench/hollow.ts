@@ -11,7 +11,6 @@ import { createInterface } from "node:readline";
 import { openIdentity } from "#agents/join/identity.ts";
 import { joinCluster } from "#agents/join/join.ts";
 import { parseToken } from "#agents/join/token.ts";
-import { Places } from "#agents/runtime/turns.ts";
 import { realClock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
@@ -30,6 +29,7 @@ export interface HollowStats {
 }
 
 const [url = "", tokenText = "", count = "10"] = process.argv.slice(2);
+const { hostname, port } = new URL(url);
 const JOINS_AT_ONCE = 16;
 
 const dir = mkdtempSync(join(tmpdir(), "bramble-hollow-"));
@@ -41,7 +41,6 @@ process.on("SIGTERM", () => {
 });
 const token = parseToken(tokenText);
 const tally = new Tally();
-const gate = new Places(48);
 const nodes: HollowNode[] = [];
 const names = Array.from({ length: Number(count) }, (_, i) => `hollow-${i}`);
 
@@ -50,7 +49,8 @@ async function joinOne(nodeName: string): Promise<void> {
   const nowMs = Date.now();
   const { info } = await joinCluster({ server: url, token, nodeName, identity, nowMs });
   const { caPem } = info;
-  const node = new HollowNode({ url, caPem, nodeName, token: () => identity.token(), tally, gate });
+  const peer = { hostname, port: Number(port), caPem };
+  const node = new HollowNode({ peer, nodeName, token: () => identity.token(), tally });
   await node.start();
   nodes.push(node);
 }

@@ -1,22 +1,18 @@
 /** One agent without containers, over the network. */
 
-import type { Places } from "#agents/runtime/turns.ts";
 import { realClock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
-import { readLines } from "#client/lines.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
+import { Line, type Peer, watchLines } from "#test/bench/line.ts";
 import type { Tally } from "#test/bench/tally.ts";
 
 export interface HollowNodeOptions {
-  readonly url: string;
-  readonly caPem: string;
+  readonly peer: Peer;
   readonly nodeName: string;
   readonly token: () => Promise<string>;
   readonly tally: Tally;
-  /** Shared by all: Bun keeps 64 connections of a process alive, and a real agent needs but one. */
-  readonly gate: Places;
 }
 
 /** What the network parts of an agent look at: these are read and thrown away. */
@@ -38,10 +34,12 @@ export class HollowNode {
   /** Pods by uid that were reported Running. */
   readonly #pods = new Set<string>();
   readonly #busy = new Set<string>();
+  readonly #line: Line;
   #address = 0;
 
   constructor(options: HollowNodeOptions) {
     this.#options = options;
+    this.#line = new Line(options.peer);
   }
 
   get running(): number {
@@ -86,25 +84,23 @@ export class HollowNode {
     return { holderIdentity, leaseDurationSeconds, renewTime: microTime() };
   }
 
-  async #open(path: string, init: RequestInit = {}): Promise<Response> {
-    const { url, caPem, token } = this.#options;
-    const headers = { authorization: `Bearer ${await token()}`, ...init.headers };
-    return fetch(url + path, { ...init, headers, tls: { ca: caPem } });
+  async #fields(): Promise<string[]> {
+    return [`authorization: Bearer ${await this.#options.token()}`];
   }
 
   /** @throws for an answer of 400 and above. */
-  #ask(method: string, path: string, body: object): Promise<void> {
-    const { tally, gate } = this.#options;
+  async #ask(method: string, path: string, body: object): Promise<void> {
+    const { tally } = this.#options;
     const type = method === "PATCH" ? "application/strategic-merge-patch+json" : "application/json";
-    const headers = { "content-type": type };
-    return gate.with(async () => {
-      const startedMs = performance.now();
-      const answer = await this.#open(path, { method, body: JSON.stringify(body), headers });
-      const text = await answer.text();
-      tally.add(performance.now() - startedMs);
-      if (answer.ok || answer.status === 404 || answer.status === 409) return;
-      throw new Error(`${answer.status} ${text.slice(0, 200)}`);
-    });
+    const fields = [...(await this.#fields()), `content-type: ${type}`];
+    const {
+      status,
+      body: answer,
+      tookMs,
+    } = await this.#line.ask(method, path, fields, JSON.stringify(body));
+    tally.add(tookMs);
+    if (status < 400 || status === 404 || status === 409) return;
+    throw new Error(`${status} ${answer.toString("utf8", 0, 200)}`);
   }
 
   /** Until it is done, as an agent does with what it has to report. */
@@ -123,15 +119,16 @@ export class HollowNode {
   async #follow(path: string, query: string, see?: (pod: Stored<Pod>) => void): Promise<void> {
     for (;;) {
       try {
-        const listed = await this.#open(`${path}?${query}`);
-        const list = (await listed.json()) as {
-          metadata: { resourceVersion: string };
-          items: Array<Stored<Pod>>;
-        };
-        for (const item of see ? list.items : []) see?.(item);
-        const from = `resourceVersion=${list.metadata.resourceVersion}`;
-        const stream = await this.#open(`${path}?watch=1&allowWatchBookmarks=1&${from}&${query}`);
-        await (see ? this.#read(stream, see) : drain(stream));
+        const { peer } = this.#options;
+        const listed = await this.#line.ask("GET", `${path}?${query}`, await this.#fields());
+        const version = /"resourceVersion":"(\d+)"/.exec(
+          listed.body.toString("latin1", 0, 200),
+        )?.[1];
+        if (see !== undefined) this.#present(listed.body.toString(), see);
+        const from = `resourceVersion=${version}`;
+        const watch = `${path}?watch=1&allowWatchBookmarks=1&${from}&${query}`;
+        const onLine = see && ((line: string) => this.#told(line, see));
+        await watchLines(peer, watch, await this.#fields(), onLine);
       } catch (error) {
         this.#options.tally.error(`watch of ${path}: ${messageOf(error)}`);
       }
@@ -139,13 +136,15 @@ export class HollowNode {
     }
   }
 
-  async #read(stream: Response, see: (pod: Stored<Pod>) => void): Promise<void> {
-    for await (const line of readLines(stream)) {
-      const { type, object } = JSON.parse(line) as { type: string; object: Stored<Pod> };
-      if (type === "DELETED") this.#pods.delete(object.metadata.uid);
-      else if (type === "ADDED" || type === "MODIFIED") see(object);
-      else if (type === "ERROR") throw new Error(`watch: ${line.slice(0, 200)}`);
-    }
+  #present(text: string, see: (pod: Stored<Pod>) => void): void {
+    for (const pod of (JSON.parse(text) as { items: Array<Stored<Pod>> }).items) see(pod);
+  }
+
+  #told(line: string, see: (pod: Stored<Pod>) => void): void {
+    const { type, object } = JSON.parse(line) as { type: string; object: Stored<Pod> };
+    if (type === "DELETED") this.#pods.delete(object.metadata.uid);
+    else if (type === "ADDED" || type === "MODIFIED") see(object);
+    else if (type === "ERROR") throw new Error(`watch: ${line.slice(0, 200)}`);
   }
 
   #see(pod: Stored<Pod>): void {
@@ -195,9 +194,4 @@ export class HollowNode {
       ],
     };
   }
-}
-
-async function drain(stream: Response): Promise<void> {
-  const reader = stream.body?.getReader();
-  while (reader !== undefined && !(await reader.read()).done);
 }
