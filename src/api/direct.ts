@@ -138,8 +138,12 @@ export function createDirect(core: Core): Direct {
   return {
     async list(kind, query) {
       const resource = resourceOf(kind);
-      const { prefix, filter } = selectionFor(resource, query);
-      const page = await core.store.list({ prefix, ...(filter !== undefined && { filter }) });
+      const { prefix, filter, name: filterName } = selectionFor(resource, query);
+      const page = await core.store.list({
+        prefix,
+        ...(filter !== undefined && { filter }),
+        ...(filterName !== undefined && { filterName }),
+      });
       const items = page.items.map((item) => view(resource, item, query.metadataOnly === true));
       return { items, resourceVersion: String(page.revision) };
     },

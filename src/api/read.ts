@@ -115,7 +115,7 @@ export async function listItems(
   call: Call,
 ): Promise<{ items: readonly Item[]; meta: ListMeta }> {
   const selection = selectionOf(call);
-  const { prefix, filter, late } = selection;
+  const { prefix, filter, late, name: filterName } = selection;
   const point = readPointOf(call, core.store.revision());
   const { start, limit, revision } = point;
   const page = await readPage(
@@ -126,6 +126,7 @@ export async function listItems(
       ...(limit !== undefined && { limit }),
       ...(revision !== undefined && { revision }),
       ...(filter !== undefined && late !== true && { filter }),
+      ...(filterName !== undefined && late !== true && { filterName }),
     },
     start,
   );

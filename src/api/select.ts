@@ -19,6 +19,8 @@ export interface Selection {
   readonly late?: boolean;
   /** A value that the filter asks of a stored field: watches are looked up by it. */
   readonly field?: FieldValue;
+  /** Of the filter: the same name, the same filter. */
+  readonly name?: string;
 }
 
 function labelFilter(text: string): Filter {
@@ -92,15 +94,17 @@ export function selectionOf(call: Pick<Call, "resource" | "target" | "query">): 
   const [first, second] = filters;
   const late = fields !== "" && isLate(resource, fields);
   const more = late ? { late } : { ...(asked?.field && { field: asked.field }) };
-  if (second === undefined) return { prefix, filter: first, ...more };
-  return { prefix, filter: (terms) => filters.every((filter) => filter(terms)), ...more };
+  if (first === undefined) return { prefix, filter: first };
+  const name = JSON.stringify([resource.apiVersion, labels, fields]);
+  if (second === undefined) return { prefix, filter: first, name, ...more };
+  return { prefix, filter: (terms) => filters.every((filter) => filter(terms)), name, ...more };
 }
 
 /** Only the object that a path names, for a watch of one object. */
 export function onlyNamed(selection: Selection, name: string): Selection {
-  const { filter } = selection;
+  const { filter, name: _, ...others } = selection;
   return {
-    ...selection,
+    ...others,
     ...(selection.late !== true && { field: { name: "metadata.name", value: name } }),
     filter: (terms) =>
       terms.fields["metadata.name"] === name && (filter === undefined || filter(terms)),

@@ -57,6 +57,10 @@ export const limits = {
   refusedWriteRetryMs: 5_000,
   /** A list of so many objects is written to the socket object by object, not as one text. */
   listSlicedMin: 16,
+  /** What filters chose of so many objects and more is remembered: so many lists, of so many. */
+  selectionScannedMin: 64,
+  selectionsMax: 64,
+  selectionItemsMax: 50_000,
   /** A list longer than this is sent in slices of so much, so that others get their turn. */
   listSliceItems: 500,
   listSliceChars: 256 * 1024,

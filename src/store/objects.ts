@@ -1,6 +1,6 @@
 /** What readers see, in memory: the newest item of every key, and each bucket's keys in order. */
 import { assert } from "#base/assert.ts";
-import type { Item } from "#store/store.ts";
+import type { Item, ListOptions } from "#store/store.ts";
 
 /** A key that exists. The identity is its row on the disk: the revision that created it. */
 export interface Entry {
@@ -123,6 +123,16 @@ export class Objects {
     const end = whole ? entries.length : lowerBound(entries, pastPrefix(prefix));
     if (after !== undefined) start = Math.max(start, lowerBound(entries, `${after}\0`));
     return { entries, start: Math.min(start, end), end };
+  }
+
+  /** The items of a range that a filter chooses. */
+  filtered({ entries, start, end }: Range, filter: NonNullable<ListOptions["filter"]>): Item[] {
+    const items: Item[] = [];
+    for (let i = start; i < end; i++) {
+      const item = entries[i]?.item;
+      if (item !== undefined && filter(item.terms, item.key)) items.push(item);
+    }
+    return items;
   }
 
   *all(): Generator<Entry> {

@@ -66,6 +66,8 @@ export interface ListOptions {
   /** State as of this revision; GoneError where the history does not reach. Default: now. */
   readonly revision?: number;
   readonly filter?: (terms: Terms, key: string) => boolean;
+  /** The same name stands for the same filter: what it chose is remembered. */
+  readonly filterName?: string;
 }
 
 export interface Page {

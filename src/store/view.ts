@@ -8,6 +8,7 @@ import { Fanout } from "#store/fanout.ts";
 import { History } from "#store/history.ts";
 import { type Entry, Objects } from "#store/objects.ts";
 import { page } from "#store/page.ts";
+import { Selections } from "#store/selections.ts";
 import {
   type Change,
   FutureRevisionError,
@@ -27,6 +28,7 @@ export class View {
   readonly #limits: ViewLimits;
   readonly #fanout: Fanout;
   #objects = new Objects();
+  #selections = new Selections();
   #history: History;
   #revision: number;
 
@@ -44,6 +46,7 @@ export class View {
   /** Begins anew with this state; nothing is known of what was before. */
   load(entries: Iterable<Entry>, revision: number): void {
     this.#objects = new Objects();
+    this.#selections = new Selections();
     this.#objects.load(entries);
     this.#revision = revision;
     this.#history = this.#emptyHistory();
@@ -62,7 +65,17 @@ export class View {
   list(options: ListOptions): Page {
     const revision = options.revision ?? this.#revision;
     this.#assertKnown(revision);
+    const items = revision === this.#revision ? this.#remembered(options) : undefined;
+    if (items !== undefined) return { items, revision };
     return page(options, revision, this.#objects, this.#history);
+  }
+
+  /** A whole list of now by a filter that has a name. */
+  #remembered({ prefix, filter, filterName: name, after, limit }: ListOptions) {
+    if (filter === undefined || name === undefined) return undefined;
+    if (after !== undefined || limit !== undefined) return undefined;
+    const asked = { prefix, filter, name };
+    return this.#selections.list(asked, this.#revision, this.#objects, this.#history);
   }
 
   /** @throws as `list`. */
@@ -76,6 +89,7 @@ export class View {
   compact(revision: number): void {
     if (revision > this.#revision) throw new FutureRevisionError(revision, this.#revision);
     this.#history.compact(revision);
+    this.#selections.forgetBefore(this.#history.floor);
   }
 
   /** One more change; `id` is its row's. Readers see it, watchers are told by `publish`. */
@@ -83,6 +97,7 @@ export class View {
     if (change.type === "put") this.#objects.put(id, change.item);
     else this.#objects.delete(change.item.key);
     this.#history.push(change);
+    this.#selections.forgetBefore(this.#history.floor);
   }
 
   /** All changes up to this revision were applied. */
