@@ -61,6 +61,9 @@ export const limits = {
   selectionScannedMin: 64,
   selectionsMax: 64,
   selectionItemsMax: 50_000,
+  /** Specs of which is remembered what was found out about them, and the longest of them. */
+  recentSpecsMax: 64,
+  recentSpecCharsMax: 16 * 1024,
   /** A list longer than this is sent in slices of so much, so that others get their turn. */
   listSliceItems: 500,
   listSliceChars: 256 * 1024,

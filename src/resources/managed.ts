@@ -3,7 +3,8 @@
  * https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
 import { applyTo } from "#resources/managed/apply.ts";
-import { compare, createdSet, type Difference } from "#resources/managed/diff.ts";
+import { newObjectSet } from "#resources/managed/created.ts";
+import { compare, type Difference } from "#resources/managed/diff.ts";
 import {
   capped,
   entriesOf,
@@ -57,7 +58,7 @@ export function trackUpdate(request: UpdateRequest): ManagedFieldsEntry[] {
   const node = mergeNodeOf(schema);
   const change: Difference | undefined =
     before === undefined
-      ? asAdded(createdSet(node, after as JsonObject))
+      ? asAdded(newObjectSet(node, after as JsonObject))
       : compare(node, before as JsonObject, after as JsonObject);
   if (change === undefined) return entries;
   const set = without(union(change.added, change.modified), ignore);

@@ -8,10 +8,10 @@ import { ensure } from "#api/ensure.ts";
 import { refuse } from "#api/errors.ts";
 import { nameSuffix, type Random } from "#base/random.ts";
 import type { Stored } from "#resources/meta.ts";
+import { TOKEN_VOLUME_PREFIX } from "#resources/tokenvolume.ts";
 import type { Container, Pod, ServiceAccount, Volume } from "#resources/types.gen.ts";
 
 const DEFAULT = "default";
-const VOLUME_PREFIX = "kube-api-access-";
 const MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_SECONDS = 3607;
 const MIRROR = "kubernetes.io/config.mirror";
@@ -46,8 +46,8 @@ const wantsToken = (pod: Pod, account: ServiceAccount): boolean =>
 function mountToken(pod: Pod, random: Random): void {
   const { spec } = pod;
   if (spec === undefined) return;
-  const there = spec.volumes?.find((volume) => volume.name.startsWith(VOLUME_PREFIX));
-  const name = there?.name ?? VOLUME_PREFIX + nameSuffix(random);
+  const there = spec.volumes?.find((volume) => volume.name.startsWith(TOKEN_VOLUME_PREFIX));
+  const name = there?.name ?? TOKEN_VOLUME_PREFIX + nameSuffix(random);
   let used = false;
   const mount = (container: Container): void => {
     const mounts = container.volumeMounts ?? [];

@@ -1,5 +1,6 @@
 /** Resource lists as they are stored: quantities in canonical form, no finer than milli. */
 import { canonicalQuantity, milliValue } from "#resources/quantity.ts";
+import { isCanonicalQuantity } from "#resources/shape/scalars.ts";
 
 type Resources = Record<string, string>;
 
@@ -7,6 +8,7 @@ type Resources = Record<string, string>;
 const FINE = /[nu]$|\.\d{4}|e-/i;
 
 function stored(quantity: string): string {
+  if (isCanonicalQuantity(quantity) && !FINE.test(quantity)) return quantity;
   try {
     const text = FINE.test(quantity) ? `${Math.ceil(milliValue(quantity))}m` : quantity;
     return canonicalQuantity(text);

@@ -116,20 +116,32 @@ function listSet(node: MergeNode, value: readonly Json[], setOf: SetOf): FieldSe
   return some ? set : undefined;
 }
 
+/** The set of one field of an object; undefined: it has to be worked out. */
+export type KnownSet = (key: string, value: Json) => FieldSet | undefined;
+
 /** Fields that an object brings along when it is created. */
-export function createdSet(node: MergeNode, value: JsonObject): FieldSet | undefined {
+export function createdSet(
+  node: MergeNode,
+  value: JsonObject,
+  known?: KnownSet,
+): FieldSet | undefined {
   const set: Draft = {};
   let some = false;
   for (const key in value) {
     if (node.unowned.has(key)) continue;
-    const child = fieldNode(node, key);
     const given = value[key] as Json;
-    const below = node.present.has(key) ? presentSet(child, given) : wholeSet(child, given);
+    const below = known?.(key, given) ?? memberSet(node, key, given);
     if (below === undefined) continue;
     set[`f:${key}`] = below;
     some = true;
   }
   return some ? set : undefined;
+}
+
+/** What one field of a new object brings along. */
+export function memberSet(node: MergeNode, key: string, value: Json): FieldSet | undefined {
+  const child = fieldNode(node, key);
+  return node.present.has(key) ? presentSet(child, value) : wholeSet(child, value);
 }
 
 function presentSet(node: MergeNode, value: Json): FieldSet | undefined {

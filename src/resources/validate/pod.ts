@@ -1,6 +1,9 @@
 /** Pods as they are created, and each way in which they may change (core validation, Pod). */
+import { limits } from "#base/limits.ts";
 import { POD_SPEC, sameField, sameTyped } from "#resources/equal.ts";
 import { type Cause, forbidden, invalid, notSupported } from "#resources/field.ts";
+import { Recent } from "#resources/recent.ts";
+import { TOKEN_VOLUME_PREFIX } from "#resources/tokenvolume.ts";
 import type { Affinity, Container, Pod, PodSpec } from "#resources/types.gen.ts";
 import { each, INT32_MAX, within } from "#resources/validate/basic.ts";
 import { checkNodeTermAdditions, checkTolerationAdditions } from "#resources/validate/podchange.ts";
@@ -11,15 +14,47 @@ import { checkPodStatus } from "#resources/validate/podstatus.ts";
 const MIRROR = "kubernetes.io/config.mirror";
 const EMPTY: PodSpec = { containers: [] };
 
-const specCauses = (pod: Pod, spec: PodSpec): Cause[] => [
-  ...checkPodAnnotations(pod.metadata, spec, "metadata.annotations"),
+const annotatedCauses = (pod: Pod, spec: PodSpec): Cause[] =>
+  checkPodAnnotations(pod.metadata, spec, "metadata.annotations");
+
+const bareCauses = (pod: Pod, spec: PodSpec): Cause[] => [
   ...checkPodSpec(spec, "spec", pod.metadata ?? {}),
   ...checkOnlyPod(spec, "spec"),
 ];
 
+const specCauses = (pod: Pod, spec: PodSpec): Cause[] => [
+  ...annotatedCauses(pod, spec),
+  ...bareCauses(pod, spec),
+];
+
+/** Specs that nothing was wrong with: pods of one template come with the same. */
+const right = new Recent<true>({
+  entriesMax: limits.recentSpecsMax,
+  charsMax: limits.recentSpecCharsMax,
+});
+
+/** The same for specs that are right or wrong alike; undefined where more than the spec counts. */
+function textOf(spec: PodSpec): string | undefined {
+  const volumes = spec.volumes ?? [];
+  // Their claims are named after the pod.
+  if (volumes.some(({ ephemeral }) => ephemeral !== undefined)) return undefined;
+  const text = JSON.stringify(spec);
+  const token = volumes.find(({ name }) => name?.startsWith(TOKEN_VOLUME_PREFIX))?.name;
+  return token === undefined ? text : text.replaceAll(token, TOKEN_VOLUME_PREFIX);
+}
+
 function createCauses(pod: Pod): Cause[] {
   const spec = pod.spec ?? EMPTY;
-  const causes = specCauses(pod, spec);
+  const text = textOf(spec);
+  const causes = annotatedCauses(pod, spec);
+  if (text !== undefined && right.get(text) === true) return causes;
+  const wrong = newCauses(pod, spec);
+  if (text !== undefined && wrong.length === 0) right.set(text, true);
+  return [...causes, ...wrong];
+}
+
+function newCauses(pod: Pod, spec: PodSpec): Cause[] {
+  const causes = bareCauses(pod, spec);
   if ((spec.ephemeralContainers ?? []).length > 0) {
     causes.push(forbidden("spec.ephemeralContainers", "cannot be set on create"));
   }

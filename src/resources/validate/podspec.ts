@@ -232,7 +232,8 @@ export function checkPodAnnotations(
   spec: PodSpec,
   path: string,
 ): Cause[] {
-  const annotations = meta?.annotations ?? {};
+  const annotations = meta?.annotations;
+  if (annotations === undefined) return [];
   const causes: Cause[] = [];
   const mirror = annotations[MIRROR];
   if (mirror !== undefined && !spec.nodeName) {
