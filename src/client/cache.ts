@@ -34,7 +34,8 @@ const WATCH_MS_MIN = 1_000;
 
 class LiveCache<T extends ApiObject> implements Cache<T> {
   readonly #items = new Items<T>();
-  readonly #listeners = new Set<(change: CacheChange<T>) => void>();
+  /** Never changed once made: whoever goes through it goes through those who listened then. */
+  #listeners: ReadonlyArray<(change: CacheChange<T>) => void> = [];
   readonly #first = Promise.withResolvers<void>();
   readonly #stop = new AbortController();
   readonly #options: CachesOptions;
@@ -64,13 +65,19 @@ class LiveCache<T extends ApiObject> implements Cache<T> {
     return this.#items.list(namespace);
   }
 
+  holds(namespace: string): boolean {
+    return this.#items.holds(namespace);
+  }
+
   indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>> {
     return this.#items.indexed(index, value);
   }
 
   onChange(listener: (change: CacheChange<T>) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    this.#listeners = [...this.#listeners, listener];
+    return () => {
+      this.#listeners = this.#listeners.filter((each) => each !== listener);
+    };
   }
 
   seen(key: string, resourceVersion: string): boolean {
@@ -226,7 +233,7 @@ class LiveCache<T extends ApiObject> implements Cache<T> {
     const revision = before?.metadata.resourceVersion;
     if (revision !== undefined && revision === after?.metadata.resourceVersion) return;
     this.#items.set(key, after);
-    for (const listener of [...this.#listeners]) {
+    for (const listener of this.#listeners) {
       try {
         listener({ key, before, after });
       } catch (error) {

@@ -17,6 +17,8 @@ export interface Cache<T extends ApiObject> {
   get(key: string): Stored<T> | undefined;
   /** All, or those of one namespace. */
   list(namespace?: string): ReadonlyArray<Stored<T>>;
+  /** Whether there is anything in the namespace. */
+  holds(namespace: string): boolean;
   /**
    * Objects whose index function answered `value`. The index is made on first use and then kept.
    */

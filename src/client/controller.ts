@@ -62,7 +62,7 @@ export interface Controller<State> {
   /** The part of the root kind to look at (a node looks at its own pods); default: all. */
   readonly query?: { fieldSelector?: string; labelSelector?: string; namespace?: string };
   /** Keys of an object of the root kind. Default: its own. */
-  keys?(object: Stored): readonly string[];
+  keys?(object: Stored, caches: Caches): readonly string[];
   /** As in a trigger, for the root kind. */
   changed?(change: CacheChange<ApiObject>): boolean;
   readonly triggers: readonly Trigger[];

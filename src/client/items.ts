@@ -42,6 +42,11 @@ export class Items<T extends ApiObject> {
     return made;
   }
 
+  /** Whether there is anything in the namespace. */
+  holds(namespace: string): boolean {
+    return this.#byNamespace.has(namespace);
+  }
+
   indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>> {
     let buckets = this.#indexes.get(index);
     if (buckets === undefined) {

@@ -69,11 +69,14 @@ class Loop<State> {
   readonly #doubts = new Map<string, Array<{ kind: Kind; ref: Ref }>>();
   readonly #recorder;
   readonly #log: Log;
+  /** What a plan's reading goes through; reading takes no turn, so all keys share it. */
+  readonly #seen: ReturnType<typeof watchful>;
 
   constructor(controller: Controller<State>, options: LoopOptions) {
     this.#controller = controller;
     this.#options = options;
     this.#log = options.log.part(controller.name);
+    this.#seen = watchful(options.caches);
     this.#writes = new OwnWrites(options.clock);
     this.#recorder = createRecorder({ ...options, component: `${controller.name}-controller` });
     this.#queue = new WorkQueue({
@@ -87,7 +90,8 @@ class Loop<State> {
   async start(): Promise<void> {
     const { caches, signal } = this.#options;
     const { kind, query, changed } = this.#controller;
-    const keys: Trigger["keys"] = (object) => this.#controller.keys?.(object) ?? [keyOf(object)];
+    const keys: Trigger["keys"] = (object, from) =>
+      this.#controller.keys?.(object, from) ?? [keyOf(object)];
     const own: Trigger = { kind, keys, ...(query && { query }), ...(changed && { changed }) };
     const triggers = [own, ...this.#controller.triggers];
     signal.addEventListener("abort", () => {
@@ -128,17 +132,18 @@ class Loop<State> {
   }
 
   async #run(key: string): Promise<void> {
-    const { caches, clock, random } = this.#options;
+    const { clock, random } = this.#options;
     const waitMs = this.#writes.waitMs(key);
     if (waitMs > 0) return this.#queue.addAfter(key, waitMs);
-    const seen = watchful(caches);
-    const world: World = { caches: seen.caches, now: clock.now(), random: () => random.next() };
+    const { caches, unsynced } = this.#seen;
+    const world: World = { caches, now: clock.now(), random: () => random.next() };
     let state: State | undefined;
     try {
       if (this.#doubts.has(key) && (await this.#clear(key))) return this.#queue.add(key);
+      unsynced.length = 0;
       state = this.#controller.read(key, world);
-      if (seen.unsynced.length > 0) {
-        await Promise.all(seen.unsynced.map((cache) => cache.whenSynced()));
+      if (unsynced.length > 0) {
+        await Promise.all(unsynced.map((cache) => cache.whenSynced()));
         return this.#queue.add(key);
       }
       this.#queue.cancelAfter(key);

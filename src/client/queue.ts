@@ -25,7 +25,9 @@ export class WorkQueue {
   /** Asked for while running, or too soon after a run. */
   readonly #dirty = new Set<string>();
   readonly #timers = new Map<string, Timer>();
-  readonly #resting = new Map<string, Cancel>();
+  /** Keys that ran, and when each may run again (steady time); the first is the next. */
+  readonly #resting = new Map<string, number>();
+  #restTimer: Cancel | undefined;
   #open = false;
   #closed = false;
   #pumping = false;
@@ -77,7 +79,7 @@ export class WorkQueue {
     this.#open = false;
     this.#closed = true;
     for (const timer of this.#timers.values()) timer.cancel();
-    for (const cancel of this.#resting.values()) cancel();
+    this.#restTimer?.();
     this.#timers.clear();
     this.#resting.clear();
     this.#waiting.clear();
@@ -111,11 +113,29 @@ export class WorkQueue {
 
   #rest(key: string): void {
     const { clock, spacingMs } = this.#options;
-    const over = (): void => {
-      this.#resting.delete(key);
-      if (this.#dirty.delete(key)) this.add(key);
-    };
-    if (spacingMs <= 0) over();
-    else this.#resting.set(key, clock.after(spacingMs, over));
+    if (spacingMs <= 0) {
+      this.#rested(key);
+      return;
+    }
+    this.#resting.set(key, clock.monotonic() + spacingMs);
+    this.#lookAfter(spacingMs);
+  }
+
+  #rested(key: string): void {
+    if (this.#dirty.delete(key)) this.add(key);
+  }
+
+  /** One timer for all that rest: they rest equally long, so they are over in their order. */
+  #lookAfter(delayMs: number): void {
+    if (this.#restTimer !== undefined || this.#closed) return;
+    this.#restTimer = this.#options.clock.after(delayMs, () => {
+      this.#restTimer = undefined;
+      const nowMs = this.#options.clock.monotonic();
+      for (const [key, untilMs] of this.#resting) {
+        if (untilMs > nowMs) return this.#lookAfter(untilMs - nowMs);
+        this.#resting.delete(key);
+        this.#rested(key);
+      }
+    });
   }
 }

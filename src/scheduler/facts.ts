@@ -1,6 +1,6 @@
 /** What the scheduler reads from a pod, computed once a decision. */
 import { keyOf, type Stored } from "#resources/meta.ts";
-import { type Amounts, amounts, hostPorts, podRequests } from "#resources/podrequests.ts";
+import { type Amounts, amountOf, hostPorts, podRequests } from "#resources/podrequests.ts";
 import type { Affinity, Pod } from "#resources/types.gen.ts";
 
 export interface PodFacts {
@@ -56,9 +56,9 @@ function nonzeroOf(pod: Pod, requests: Amounts): { cpu: number; memory: number }
   let cpu = 0;
   let memory = 0;
   for (const container of pod.spec?.containers ?? []) {
-    const asked = amounts(container.resources?.requests);
-    cpu += asked["cpu"] || DEFAULT_CPU_MILLI;
-    memory += asked["memory"] || DEFAULT_MEMORY_BYTES;
+    const asked = container.resources?.requests;
+    cpu += amountOf("cpu", asked?.["cpu"] ?? 0) || DEFAULT_CPU_MILLI;
+    memory += amountOf("memory", asked?.["memory"] ?? 0) || DEFAULT_MEMORY_BYTES;
   }
   return {
     cpu: Math.max(cpu, requests["cpu"] ?? 0),

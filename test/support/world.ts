@@ -146,6 +146,7 @@ export class World {
       return {
         get: (key) => items.get(key),
         list: (namespace) => items.list(namespace),
+        holds: (namespace) => items.holds(namespace),
         indexed: (index, value) => items.indexed(index, value),
         onChange: () => () => {},
         seen: () => true,

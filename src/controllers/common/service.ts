@@ -63,9 +63,10 @@ export function podsMatching(
 /** Keys of the Services that select a pod. */
 export function servicesOf(pod: Stored<Pod>, caches: Caches): string[] {
   const { namespace, labels = {} } = pod.metadata;
+  const all = caches.of(services);
+  if (!all.holds(namespace ?? "")) return [];
   return Object.entries(labels).flatMap(([key, value]) =>
-    caches
-      .of(services)
+    all
       .indexed(servicesBySelector, labelKey(namespace, key, value))
       .filter((service) => matches(service.spec?.selector ?? {}, labels))
       .map(keyOf),

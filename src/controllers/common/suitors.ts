@@ -28,9 +28,10 @@ export function termOf(
 /** Objects of a cache that may select this one: each of its labels, and those without a term. */
 export function candidates<T extends ApiObject>(
   { metadata }: Stored,
-  cache: Pick<Cache<T>, "indexed">,
+  cache: Pick<Cache<T>, "holds" | "indexed">,
   index: Index<T>,
 ): Array<Stored<T>> {
+  if (!cache.holds(metadata.namespace ?? "")) return [];
   const terms = ["", ...Object.entries(metadata.labels ?? {}).map((pair) => pair.join("="))];
   return terms.flatMap((term) => [...cache.indexed(index, `${metadata.namespace}|${term}`)]);
 }
@@ -38,7 +39,7 @@ export function candidates<T extends ApiObject>(
 /** Keys of those that select the object. */
 export function suitors<T extends Selecting>(
   object: Stored,
-  cache: Pick<Cache<T>, "indexed">,
+  cache: Pick<Cache<T>, "holds" | "indexed">,
 ): string[] {
   const labels = object.metadata.labels ?? {};
   return candidates(object, cache, byTerm as Index<T>)

@@ -1,4 +1,5 @@
 import type { Clock } from "#base/clock.ts";
+import type { Caches } from "#client/cache.types.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { isTerminal, podsByNode } from "#controllers/common/pods.ts";
 import { timeMs } from "#controllers/common/time.ts";
@@ -28,6 +29,13 @@ export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): C
     else if (before !== undefined) ended.delete(keyOf(before));
   }
 
+  /** Nothing is to be done about a pod that runs on a node, or waits for one. */
+  function isInOrder(pod: Stored<Pod>, caches: Caches): boolean {
+    if (isTerminal(pod) || pod.metadata.deletionTimestamp !== undefined) return false;
+    const { nodeName } = pod.spec ?? {};
+    return !nodeName || caches.of(nodes).get(nodeName) !== undefined;
+  }
+
   const oldest = (many: number): string[] => ended.values().take(many).toArray();
 
   function missed(name: string, known: boolean): number | undefined {
@@ -44,7 +52,10 @@ export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): C
     name: "podgc",
     kind: pods,
     // A pod that ends may make another one, the oldest, one too many.
-    keys: (pod) => [keyOf(pod), ...(ended.size > terminatedMax ? oldest(1) : [])],
+    keys: (pod, caches) => [
+      ...(isInOrder(pod, caches) ? [] : [keyOf(pod)]),
+      ...(ended.size > terminatedMax ? oldest(1) : []),
+    ],
     changed(change) {
       const before = change.before as Stored<Pod> | undefined;
       const after = change.after as Stored<Pod> | undefined;

@@ -1,3 +1,4 @@
+import type { Caches } from "#client/cache.types.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { podsByNode } from "#controllers/common/pods.ts";
 import { plan, type State } from "#controllers/tainteviction/plan.ts";
@@ -9,9 +10,16 @@ import type { Node, Pod } from "#resources/types.gen.ts";
 const drives = (node: Stored<Node> | undefined): string =>
   JSON.stringify((node?.spec?.taints ?? []).filter(({ effect }) => effect === "NoExecute"));
 
+/** The node of a pod, where it drives pods out. A node that begins to calls its pods itself. */
+function driving(pod: Stored<Pod> | undefined, caches: Caches): Stored<Node> | undefined {
+  const node = caches.of(nodes).get(pod?.spec?.nodeName ?? "");
+  return node?.spec?.taints?.some(({ effect }) => effect === "NoExecute") ? node : undefined;
+}
+
 export const taintEvictionController: Controller<State> = {
   name: "tainteviction",
   kind: pods,
+  keys: (pod, caches) => (driving(pod as Stored<Pod>, caches) === undefined ? [] : [keyOf(pod)]),
   changed({ before, after }) {
     const [was, is] = [before as Stored<Pod> | undefined, after as Stored<Pod> | undefined];
     const moved = was?.spec?.nodeName !== is?.spec?.nodeName;
@@ -26,8 +34,8 @@ export const taintEvictionController: Controller<State> = {
   ],
   read(key, { caches }) {
     const pod = caches.of(pods).get(key);
-    const node = caches.of(nodes).get(pod?.spec?.nodeName ?? "");
-    if (pod === undefined || node === undefined || drives(node) === "[]") return undefined;
+    const node = driving(pod, caches);
+    if (pod === undefined || node === undefined) return undefined;
     return { pod, node };
   },
   plan,

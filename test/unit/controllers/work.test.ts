@@ -128,7 +128,7 @@ function workOf(world: World, happens: (world: World) => void): Record<string, n
       for (const one of found) keys.add(one);
     };
     if (controller.kind === pods && controller.changed?.(change) !== false) {
-      for (const one of told) wake(controller.keys?.(one) ?? [keyOf(one)]);
+      for (const one of told) wake(controller.keys?.(one, caches) ?? [keyOf(one)]);
     }
     controller.grow?.(caches, (trigger) => {
       const isPods = resourceOf(trigger.kind) === "pods";

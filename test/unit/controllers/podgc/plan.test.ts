@@ -95,10 +95,26 @@ test("ended pods past the threshold go, the oldest first", () => {
     node("True");
     const change = { key: `x/${name}`, before: undefined, after };
     expect(controller.changed?.(change)).toBe(true);
-    for (const key of controller.keys?.(after) ?? []) world.run(controller, key);
+    for (const key of controller.keys?.(after, world.caches) ?? []) world.run(controller, key);
     const removed = world.get(pods, "x/a") === undefined;
     expect(removed).toBe(name >= "d");
     if (removed)
       controller.changed?.({ ...change, key: "x/a", before: undefined, after: undefined });
   }
+});
+
+test("pods that run on a node or wait for one are not looked at", () => {
+  const controller = podGcController(fakeClock());
+  const keys = (one: ReturnType<typeof pod>) => controller.keys?.(one, world.caches);
+  const going = { deletionTimestamp: world.time() };
+  expect(keys(pod())).toEqual(["x/a"]);
+  node("True");
+  expect(keys(pod())).toEqual([]);
+  expect(keys(pod({}, { nodeName: "" }))).toEqual([]);
+  expect(keys(pod(going))).toEqual(["x/a"]);
+  expect(keys({ ...pod(), status: { phase: "Failed" } })).toEqual(["x/a"]);
+  world.remove(nodes, "n1");
+  const [trigger] = controller.triggers;
+  const gone = world.put(nodes, { metadata: { name: "n1" } });
+  expect(trigger?.keys(gone, world.caches)).toEqual(["x/a"]);
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { taintEvictionController } from "#controllers/tainteviction/controller.ts";
 import { ON_NODE_LOSS, plan } from "#controllers/tainteviction/plan.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -89,4 +90,14 @@ test("a pod marked to wait for its node stays, but not against a taint of an ope
   const annotations = { [ON_NODE_LOSS]: "wait" };
   expect(does({ annotations }, 1e9).evicted).toBe(false);
   expect(does({ annotations, taint: "custom" }).evicted).toBe(true);
+});
+
+test("only pods on a node that drives pods out are looked at", () => {
+  const keys = (options: Parameters<typeof state>[0]) =>
+    taintEvictionController.keys?.(state(options).pod, world.caches);
+  expect(keys({})).toEqual(["x/a"]);
+  expect(keys({ effect: "NoSchedule" })).toEqual([]);
+  world.remove(nodes, "n1");
+  const [pod] = world.items(pods).list(undefined);
+  expect(pod && taintEvictionController.keys?.(pod, world.caches)).toEqual([]);
 });
