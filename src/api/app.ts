@@ -38,6 +38,7 @@ import { defaultSettings, type Settings } from "#api/settings.ts";
 import { openAnswer, type SystemParts, systemRoutes } from "#api/system.ts";
 import { parseTarget, type Target } from "#api/target.ts";
 import { AskedUsages } from "#api/usage.ts";
+import { Views } from "#api/views.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
@@ -106,6 +107,7 @@ function createCore(options: ApiOptions): Core {
     registry: createRegistry(options.kinds),
     settings,
     signer,
+    views: new Views(),
     authenticator: createAuthenticator(
       auth.tokens ?? new Map(),
       [

@@ -8,6 +8,7 @@ import type { NodeLinks, NodeUsages } from "#api/nodes.ts";
 import type { Registry, Resource } from "#api/registry.ts";
 import type { Settings } from "#api/settings.ts";
 import type { Target } from "#api/target.ts";
+import type { Views } from "#api/views.ts";
 import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
@@ -78,6 +79,7 @@ export interface Core {
   readonly roles: Roles;
   /** Signs tokens of service accounts. */
   readonly signer: Signer;
+  readonly views: Views;
 }
 
 let lastSecond = Number.NaN;

@@ -2,10 +2,8 @@
  * Lists and watches for parts of this very process: objects instead of text, parsed once for all
  * who look. They pass the same selectors and show the same versions as the API on its socket.
  */
-import { metadataOfText } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
-import { inVersion } from "#api/read.ts";
 import type { Resource } from "#api/registry.ts";
 import { type Selection, selectionOf } from "#api/select.ts";
 import { eventTypeOf } from "#api/watch.ts";
@@ -38,37 +36,6 @@ export interface Direct {
     kind: Kind,
     query: DirectQuery & { readonly resourceVersion: string; readonly signal: AbortSignal },
   ): AsyncIterable<DirectEvent>;
-}
-
-/** Changes reach all watchers of a kind at once: so many parsed objects serve all but oddities. */
-const RECENT_MAX = 64;
-
-/** Parses an item for everybody; the last few are remembered while the news of them goes round. */
-function createViews(): (resource: Resource, item: Item, metadataOnly: boolean) => Stored {
-  const recent = new Map<Item, { resource: Resource; object: Stored }>();
-  const whole = (resource: Resource, item: Item): Stored => {
-    const known = recent.get(item);
-    if (known?.resource === resource) return known.object;
-    const object = inVersion(resource, item);
-    delete object.metadata.managedFields;
-    recent.set(item, { resource, object });
-    if (recent.size > RECENT_MAX) {
-      for (const oldest of recent.keys()) {
-        recent.delete(oldest);
-        break;
-      }
-    }
-    return object;
-  };
-  return (resource, item, metadataOnly) => {
-    if (!metadataOnly) return whole(resource, item);
-    const { kind, apiVersion } = resource;
-    const converted = kind.storedAs !== undefined || resource.convert !== undefined;
-    const metadata = converted
-      ? whole(resource, item).metadata
-      : (recent.get(item)?.object.metadata ?? metadataOfText(item.value));
-    return { kind: kind.kind, apiVersion, metadata } as Stored;
-  };
 }
 
 /** Hands over what one side puts in while the other waits. */
@@ -114,7 +81,8 @@ function join(core: Core, options: WatchOptions): Watch {
 }
 
 export function createDirect(core: Core): Direct {
-  const view = createViews();
+  const view = (resource: Resource, item: Item, metadataOnly: boolean): Stored =>
+    metadataOnly ? core.views.metadata(resource, item) : core.views.whole(resource, item);
 
   function resourceOf(kind: Kind): Resource {
     const resource = core.registry.find(kind.group, kind.version, kind.plural);

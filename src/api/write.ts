@@ -195,6 +195,7 @@ async function createOnce(
       expect: 0,
       durability: durabilityOf(resource, object),
     });
+    core.views.wrote(resource, item, object);
     return { item, change: "created" };
   } catch (error) {
     undoAll(attributes);
@@ -391,5 +392,6 @@ async function store(
     expect: live.revision,
     durability: durabilityOf(resource, object, old),
   });
+  core.views.wrote(resource, item, object);
   return { item, change: "updated" };
 }
