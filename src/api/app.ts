@@ -161,7 +161,8 @@ async function handle(
     const open = openAnswer(parts, path, query);
     if (open !== undefined) return open;
   }
-  const caller = env.user ?? (await core.authenticator.authenticate(request, env));
+  const found = env.user ?? core.authenticator.authenticate(request, env);
+  const caller = found instanceof Promise ? await found : found;
   trail?.identified(caller);
   const user = impersonates(request)
     ? await impersonated(request, core.authorizer, caller)

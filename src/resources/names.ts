@@ -78,7 +78,8 @@ function checkOwner(owner: OwnerReference, field: string): Cause[] {
   return causes;
 }
 
-function checkOwners(owners: readonly OwnerReference[], field: string): Cause[] {
+function checkOwners(owners: readonly OwnerReference[] | undefined, field: string): Cause[] {
+  if (owners === undefined) return [];
   const causes = owners.flatMap((owner) => checkOwner(owner, field));
   const controllers = owners.filter((owner) => owner.controller === true);
   const [first, ...others] = controllers.map((owner) => `${owner.kind}/${owner.name}`);
@@ -91,7 +92,8 @@ function checkOwners(owners: readonly OwnerReference[], field: string): Cause[] 
   return causes;
 }
 
-function checkFinalizers(finalizers: readonly string[], field: string): Cause[] {
+function checkFinalizers(finalizers: readonly string[] | undefined, field: string): Cause[] {
+  if (finalizers === undefined) return [];
   const causes = finalizers.flatMap((each) => causesOf(field, each, qualifiedNameErrors(each)));
   if (finalizers.includes("orphan") && finalizers.includes("foregroundDeletion")) {
     const detail = "finalizer foregroundDeletion and orphan cannot be both set";
@@ -108,7 +110,7 @@ export function checkMetadata(metadata: ObjectMeta, field: string): Cause[] {
       : checkName(metadata.namespace, "label", `${field}.namespace`)),
     ...checkLabels(metadata.labels, `${field}.labels`),
     ...checkAnnotations(metadata.annotations, `${field}.annotations`),
-    ...checkOwners(metadata.ownerReferences ?? [], `${field}.ownerReferences`),
-    ...checkFinalizers(metadata.finalizers ?? [], `${field}.finalizers`),
+    ...checkOwners(metadata.ownerReferences, `${field}.ownerReferences`),
+    ...checkFinalizers(metadata.finalizers, `${field}.finalizers`),
   ];
 }

@@ -13,15 +13,15 @@ import type {
 type AnyContainer = Container | EphemeralContainer;
 
 interface Feature {
-  used(spec: PodSpec): boolean;
-  drop(spec: PodSpec): void;
+  used(spec: PodSpec, containers: readonly AnyContainer[]): boolean;
+  drop(spec: PodSpec, containers: readonly AnyContainer[]): void;
 }
 
-const containersOf = (spec: PodSpec): AnyContainer[] => [
-  ...(spec.initContainers ?? []),
-  ...(spec.containers ?? []),
-  ...(spec.ephemeralContainers ?? []),
-];
+function containersOf(spec: PodSpec): readonly AnyContainer[] {
+  const { initContainers, containers = [], ephemeralContainers } = spec;
+  if (initContainers === undefined && ephemeralContainers === undefined) return containers;
+  return [...(initContainers ?? []), ...containers, ...(ephemeralContainers ?? [])];
+}
 
 /** Sidecars are no part of this feature. */
 const ownPolicy = (spec: PodSpec, container: AnyContainer): boolean =>
@@ -29,12 +29,12 @@ const ownPolicy = (spec: PodSpec, container: AnyContainer): boolean =>
   !(container.restartPolicy === "Always" && spec.initContainers?.includes(container));
 
 const restartRules: Feature = {
-  used: (spec) =>
-    containersOf(spec).some(
+  used: (spec, containers) =>
+    containers.some(
       (container) => ownPolicy(spec, container) || (container.restartPolicyRules ?? []).length > 0,
     ),
-  drop: (spec) => {
-    for (const container of containersOf(spec)) {
+  drop: (spec, containers) => {
+    for (const container of containers) {
       if (ownPolicy(spec, container)) delete container.restartPolicy;
       delete container.restartPolicyRules;
     }
@@ -49,19 +49,19 @@ const hostnameOverride: Feature = {
 };
 
 const envFiles: Feature = {
-  used: (spec) =>
-    containersOf(spec).some(({ env }) => env?.some(({ valueFrom }) => valueFrom?.fileKeyRef)),
-  drop: (spec) => {
-    for (const container of containersOf(spec)) {
+  used: (_, containers) =>
+    containers.some(({ env }) => env?.some(({ valueFrom }) => valueFrom?.fileKeyRef)),
+  drop: (_, containers) => {
+    for (const container of containers) {
       for (const { valueFrom } of container.env ?? []) delete valueFrom?.fileKeyRef;
     }
   },
 };
 
 const stopSignals: Feature = {
-  used: (spec) => containersOf(spec).some(({ lifecycle }) => lifecycle?.stopSignal !== undefined),
-  drop: (spec) => {
-    for (const container of containersOf(spec)) {
+  used: (_, containers) => containers.some(({ lifecycle }) => lifecycle?.stopSignal !== undefined),
+  drop: (_, containers) => {
+    for (const container of containers) {
       const { lifecycle } = container;
       if (lifecycle?.stopSignal === undefined) continue;
       delete lifecycle.stopSignal;
@@ -70,16 +70,15 @@ const stopSignals: Feature = {
   },
 };
 
-const projection = (name: "clusterTrustBundle" | "podCertificate"): Feature => {
-  const sourcesOf = (spec: PodSpec) =>
-    (spec.volumes ?? []).flatMap(({ projected }) => projected?.sources ?? []);
-  return {
-    used: (spec) => sourcesOf(spec).some((source) => source[name]),
-    drop: (spec) => {
-      for (const source of sourcesOf(spec)) delete source[name];
-    },
-  };
-};
+const projection = (name: "clusterTrustBundle" | "podCertificate"): Feature => ({
+  used: ({ volumes }) =>
+    volumes?.some(({ projected }) => projected?.sources?.some((source) => source[name])) === true,
+  drop: ({ volumes }) => {
+    for (const { projected } of volumes ?? []) {
+      for (const source of projected?.sources ?? []) delete source[name];
+    }
+  },
+});
 
 const OFF: readonly Feature[] = [
   restartRules,
@@ -93,8 +92,10 @@ const OFF: readonly Feature[] = [
 /** In place. */
 export function dropUnservedPodFields(spec: PodSpec | undefined, old: PodSpec | undefined): void {
   if (!spec) return;
+  const containers = containersOf(spec);
   for (const feature of OFF) {
-    if (feature.used(spec) && !(old && feature.used(old))) feature.drop(spec);
+    if (!feature.used(spec, containers)) continue;
+    if (!(old && feature.used(old, containersOf(old)))) feature.drop(spec, containers);
   }
 }
 

@@ -19,18 +19,24 @@ const CHECKS: Record<string, readonly Check[]> = {
   baseline: baselineChecks,
   restricted: restrictedChecks,
 };
-const MODES = ["enforce", "audit", "warn"];
+const MODES = ["enforce", "audit", "warn"] as const;
+type Mode = (typeof MODES)[number];
+
+/** Labels of a mode: its level, and the version of the standards that is meant. */
+const LABELS = Object.fromEntries(
+  MODES.map((mode) => [mode, { level: LABEL + mode, version: `${LABEL + mode}-version` }]),
+) as Record<Mode, { level: string; version: string }>;
 
 interface Level {
   readonly level: string;
   readonly version: string;
 }
 
-function levelOf(labels: Readonly<Record<string, string>>, mode: string): Level {
-  const level = labels[LABEL + mode] ?? "privileged";
+function levelOf(labels: Readonly<Record<string, string>>, mode: Mode): Level {
+  const level = labels[LABELS[mode].level] ?? "privileged";
   return {
     level: level in CHECKS ? level : "restricted",
-    version: labels[`${LABEL + mode}-version`] ?? "latest",
+    version: labels[LABELS[mode].version] ?? "latest",
   };
 }
 
@@ -68,12 +74,12 @@ function templateOf(object: Holder): PodTemplateSpec | undefined {
 function labelCauses(namespace: Namespace): Cause[] {
   const causes: Cause[] = [];
   for (const mode of MODES) {
-    const level = namespace.metadata?.labels?.[LABEL + mode];
+    const level = namespace.metadata?.labels?.[LABELS[mode].level];
     if (level !== undefined && !(level in CHECKS)) {
       const detail = "must be one of privileged, baseline, restricted";
       causes.push(invalid(`metadata.labels[${LABEL}${mode}]`, level, detail));
     }
-    const version = namespace.metadata?.labels?.[`${LABEL + mode}-version`];
+    const version = namespace.metadata?.labels?.[LABELS[mode].version];
     if (version !== undefined && !/^(latest|v1\.\d+)$/.test(version)) {
       const detail = 'must be "latest" or "v1.x"';
       causes.push(invalid(`metadata.labels[${LABEL}${mode}-version]`, version, detail));

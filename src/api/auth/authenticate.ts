@@ -17,8 +17,8 @@ export interface TokenSource {
 }
 
 export interface Authenticator {
-  /** @throws ApiError 401. */
-  authenticate(request: Request, env: RequestEnv): Promise<UserInfo>;
+  /** At once where nothing has to be looked up. @throws ApiError 401. */
+  authenticate(request: Request, env: RequestEnv): UserInfo | Promise<UserInfo>;
   identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
 }
 
@@ -80,17 +80,27 @@ export function createAuthenticator(
     return undefined;
   }
 
+  function byToken(request: Request): UserInfo | Promise<UserInfo> {
+    const token = bearerOf(request);
+    if (token === undefined) throw refuse.unauthorized();
+    return known.get(token) ?? byUnknown(token);
+  }
+
+  async function byUnknown(token: string): Promise<UserInfo> {
+    const user = (await identify(token))?.user;
+    if (user === undefined) throw refuse.unauthorized();
+    return user;
+  }
+
+  async function byCertificate(shown: UserInfo, request: Request, key: string | undefined) {
+    return (await vouches(shown, key)) ? withGroup(shown) : byToken(request);
+  }
+
   return {
     identify,
-    async authenticate(request, env) {
+    authenticate(request, { certificateUser: shown, certificateKey: key }) {
       // A certificate is looked at first, as upstream does.
-      const { certificateUser: shown, certificateKey: key } = env;
-      if (shown !== undefined && (await vouches(shown, key))) return withGroup(shown);
-      const token = bearerOf(request);
-      if (token === undefined) throw refuse.unauthorized();
-      const user = known.get(token) ?? (await identify(token))?.user;
-      if (user === undefined) throw refuse.unauthorized();
-      return user;
+      return shown === undefined ? byToken(request) : byCertificate(shown, request, key);
     },
   };
 }
