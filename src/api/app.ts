@@ -34,6 +34,7 @@ import type { NodeLinks } from "#api/nodes.ts";
 import { createRegistry } from "#api/registry.ts";
 import { respondStatus } from "#api/respond.ts";
 import { serveResource, verbFor } from "#api/route.ts";
+import { Runs } from "#api/runs.ts";
 import { defaultSettings, type Settings } from "#api/settings.ts";
 import { openAnswer, type SystemParts, systemRoutes } from "#api/system.ts";
 import { parseTarget, type Target } from "#api/target.ts";
@@ -108,6 +109,7 @@ function createCore(options: ApiOptions): Core {
     settings,
     signer,
     views: new Views(),
+    runs: new Runs(clock),
     authenticator: createAuthenticator(
       auth.tokens ?? new Map(),
       [
@@ -267,6 +269,7 @@ export function createApi(options: ApiOptions): Api {
     },
     close() {
       for (const end of ends.splice(0)) end();
+      core.runs.close();
     },
   };
 }

@@ -6,6 +6,7 @@ import type { Roles } from "#api/auth/roles.ts";
 import type { Signer } from "#api/auth/signer.ts";
 import type { NodeLinks, NodeUsages } from "#api/nodes.ts";
 import type { Registry, Resource } from "#api/registry.ts";
+import type { Runs } from "#api/runs.ts";
 import type { Settings } from "#api/settings.ts";
 import type { Target } from "#api/target.ts";
 import type { Views } from "#api/views.ts";
@@ -80,6 +81,8 @@ export interface Core {
   /** Signs tokens of service accounts. */
   readonly signer: Signer;
   readonly views: Views;
+  /** Of lists that were sent. */
+  readonly runs: Runs;
 }
 
 let lastSecond = Number.NaN;

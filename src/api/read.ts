@@ -145,6 +145,8 @@ interface Pieces {
   readonly opening: string;
   readonly slice: (items: readonly Item[]) => string[];
   readonly step: number;
+  /** The texts are those of the store: their bytes may be kept. */
+  readonly plain?: boolean;
 }
 
 const textsOf = (list: readonly object[]): string[] => list.map((one) => JSON.stringify(one));
@@ -165,7 +167,8 @@ function piecesOf(core: Core, call: Call, form: Form, meta: ListMeta): Pieces {
   }
   const opening = head({ kind: kind.listKind, apiVersion, metadata: meta });
   const text = (item: Item) => textInVersion(call.resource, item);
-  return { opening, slice: (items) => items.map(text), step: limits.listSliceItems };
+  const plain = !call.resource.custom && kind.storedAs === undefined;
+  return { opening, slice: (items) => items.map(text), step: limits.listSliceItems, plain };
 }
 
 export async function listMany(core: Core, call: Call): Promise<Response> {
@@ -175,7 +178,8 @@ export async function listMany(core: Core, call: Call): Promise<Response> {
   if (items.length < limits.listSlicedMin || !isSliceable(call)) {
     return respondText(call, `${pieces.opening}${pieces.slice(items).join(",")}]}`);
   }
-  return respondSlices(call, slicesOf(pieces, items), items.length <= pieces.step);
+  const slices = pieces.plain ? runsOf(core, pieces, items) : slicesOf(pieces, items);
+  return respondSlices(call, slices, items.length <= pieces.step);
 }
 
 /** A long list is made and sent piece by piece, so that others get their turn in between. */
@@ -187,8 +191,30 @@ function* slicesOf({ opening, slice, step }: Pieces, items: readonly Item[]): Ge
       size += items[to]?.value.length ?? 0;
       to += 1;
     }
+    const texts = slice(items.slice(from, to));
     const before = from === 0 ? opening : ",";
-    yield { before, texts: slice(items.slice(from, to)), after: to === items.length ? "]}" : "" };
+    yield { before, texts: () => texts, after: to === items.length ? "]}" : "" };
     from = to;
+  }
+}
+
+/** The same of plain texts: what is sent again and again is made into bytes once. */
+function* runsOf(core: Core, pieces: Pieces, items: readonly Item[]): Generator<Slice> {
+  const { opening, slice } = pieces;
+  let from = 0;
+  for (const run of core.runs.of(items)) {
+    const at = from;
+    from += run.length;
+    let made: readonly string[] | undefined;
+    yield {
+      before: at === 0 ? opening : "",
+      texts() {
+        made ??= slice(items.slice(at, at + run.length));
+        return made;
+      },
+      after: from === items.length ? "]}" : ",",
+      kept: run.kept,
+      sent: (keep) => core.runs.sent(run, keep),
+    };
   }
 }

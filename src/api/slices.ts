@@ -6,12 +6,24 @@
 /** Texts of one array, in between what stands before and after them. */
 export interface Slice {
   readonly before: string;
-  readonly texts: readonly string[];
+  texts(): readonly string[];
   readonly after: string;
+  /** The texts as they were sent before, where that was kept. */
+  readonly kept?: Kept | undefined;
+  /** Told where the texts were made into bytes; what may be kept is made only by the call. */
+  sent?(keep: () => Kept): void;
+}
+
+/** Texts of a slice as a client reads them, in one piece of memory. */
+export interface Kept {
+  /** With the comma after them, as a chunk of HTTP/1.1. */
+  readonly chunk: Uint8Array;
+  /** The part of it that is the texts, with the commas between them. */
+  readonly texts: Uint8Array;
 }
 
 export const textOfSlice = ({ before, texts, after }: Slice): string =>
-  before + texts.join(",") + after;
+  before + texts().join(",") + after;
 
 const encoder = new TextEncoder();
 

@@ -67,6 +67,12 @@ export const limits = {
   /** A list longer than this is sent in slices of so much, so that others get their turn. */
   listSliceItems: 500,
   listSliceChars: 256 * 1024,
+  /** From so much on a slice may end where its items say so. */
+  listRunChars: 64 * 1024,
+  /** Slices of lists that are asked for again are kept as bytes: how many, and for how long. */
+  runBytesMax: 16 * 1024 * 1024,
+  runsMax: 1024,
+  runIdleMs: 20_000,
   /** The same where each object is parsed first, for tables and metadata. */
   listSliceObjects: 100,
   /** Objects that a client may ask for in one page. */

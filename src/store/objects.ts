@@ -126,12 +126,13 @@ export class Objects {
     return { entries, start: Math.min(start, end), end };
   }
 
-  /** The items of a range that a filter chooses. */
-  filtered({ entries, start, end }: Range, filter: NonNullable<ListOptions["filter"]>): Item[] {
+  /** The items of a range that a filter chooses, where there is one. */
+  filtered({ entries, start, end }: Range, filter: ListOptions["filter"]): Item[] {
     const items: Item[] = [];
     for (let i = start; i < end; i++) {
       const item = entries[i]?.item;
-      if (item !== undefined && filter(item.terms, item.key)) items.push(item);
+      if (item === undefined) continue;
+      if (filter === undefined || filter(item.terms, item.key)) items.push(item);
     }
     return items;
   }

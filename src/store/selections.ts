@@ -1,7 +1,7 @@
 /**
- * What filters chose of a prefix, remembered by the filters' names: who asks again pays only for
- * what changed since. A write costs nothing here, and what is remembered holds no item that the
- * history does not hold.
+ * Lists of whole prefixes, and what filters chose of them, remembered by the filters' names: who
+ * asks again pays only for what changed since. A write costs nothing here, and what is remembered
+ * holds no item that the history does not hold.
  */
 import { assert } from "#base/assert.ts";
 import { limits } from "#base/limits.ts";
@@ -9,12 +9,13 @@ import type { History } from "#store/history.ts";
 import type { Objects } from "#store/objects.ts";
 import type { Change, Item, ListOptions } from "#store/store.ts";
 
-type Filter = NonNullable<ListOptions["filter"]>;
+type Filter = ListOptions["filter"];
 
-/** A list by a filter that has a name. */
+/** A whole list, or one by a filter that has a name. */
 export interface Asked {
   readonly prefix: string;
   readonly filter: Filter;
+  /** "" without a filter. */
   readonly name: string;
 }
 
@@ -43,7 +44,8 @@ function renewed(items: readonly Item[], changes: readonly Change[], filter: Fil
   for (const { type, item } of changes) {
     const place = placeOf(next, item.key);
     const known = next[place]?.key === item.key ? 1 : 0;
-    if (type === "put" && filter(item.terms, item.key)) next.splice(place, known, item);
+    const isChosen = type === "put" && (filter === undefined || filter(item.terms, item.key));
+    if (isChosen) next.splice(place, known, item);
     else if (known === 1) next.splice(place, 1);
   }
   return next;
@@ -104,6 +106,7 @@ export class Selections {
 
   #keep(id: string, chosen: Chosen): void {
     this.#forget(id);
+    if (chosen.items.length > this.#bounds.selectionItemsMax / 2) return;
     this.#chosen.set(id, chosen);
     this.#items += chosen.items.length;
     this.#oldest = Math.min(this.#oldest, chosen.revision);

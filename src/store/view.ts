@@ -70,9 +70,10 @@ export class View {
     return page(options, revision, this.#objects, this.#history);
   }
 
-  /** A whole list of now by a filter that has a name. */
-  #remembered({ prefix, filter, filterName: name, after, limit }: ListOptions) {
-    if (filter === undefined || name === undefined) return undefined;
+  /** A list of now, not in pages, by a filter that has a name or by none. */
+  #remembered({ prefix, filter, filterName, after, limit }: ListOptions) {
+    const name = filter === undefined ? "" : filterName;
+    if (name === undefined) return undefined;
     if (after !== undefined || limit !== undefined) return undefined;
     const asked = { prefix, filter, name };
     return this.#selections.list(asked, this.#revision, this.#objects, this.#history);

@@ -2,10 +2,10 @@
  * Texts become the bytes of an answer where the socket reads them, without a copy in between:
  * joined first, a list of 10 MB is copied four times, into memory that the kernel has to clear.
  */
-import type { Slice } from "#api/slices.ts";
+import type { Kept, Slice } from "#api/slices.ts";
 
-/** A body of up to so many characters uses one of the spaces that are kept. */
-const SPACE_CHARS = 384 * 1024;
+/** A body of up to so many bytes uses one of the spaces that are kept. */
+const SPACE_BYTES = 3 * 384 * 1024;
 /** UTF-8 bytes of one UTF-16 unit, at most. */
 const UNIT_BYTES_MAX = 3;
 const SPACES_MAX = 4;
@@ -22,12 +22,12 @@ export class Bytes {
   #start = BEFORE_BYTES;
   #end = BEFORE_BYTES;
 
-  /** Room for a body of so many UTF-16 units. */
-  constructor(chars: number) {
+  /** Room for a body of so many bytes. */
+  constructor(bytesMax: number) {
     this.#space =
-      chars <= SPACE_CHARS
-        ? (spaces.pop() ?? Buffer.allocUnsafeSlow(BEFORE_BYTES + SPACE_CHARS * UNIT_BYTES_MAX))
-        : Buffer.allocUnsafeSlow(BEFORE_BYTES + chars * UNIT_BYTES_MAX);
+      bytesMax <= SPACE_BYTES
+        ? (spaces.pop() ?? Buffer.allocUnsafeSlow(BEFORE_BYTES + SPACE_BYTES))
+        : Buffer.allocUnsafeSlow(BEFORE_BYTES + bytesMax);
   }
 
   get size(): number {
@@ -38,13 +38,25 @@ export class Bytes {
     this.#end += this.#space.write(text, this.#end);
   }
 
-  addSlice({ before, texts, after }: Slice): void {
+  addSlice(slice: Slice): void {
+    const { before, after, kept } = slice;
     this.add(before);
+    const from = this.#end;
+    if (kept !== undefined) {
+      this.#space.set(kept.texts, from);
+      this.#end += kept.texts.length;
+    } else {
+      this.#addTexts(slice.texts());
+      slice.sent?.(() => keptOf(this.#space.subarray(from, this.#end)));
+    }
+    this.add(after);
+  }
+
+  #addTexts(texts: readonly string[]): void {
     for (let at = 0; at < texts.length; at += 1) {
       if (at > 0) this.#space[this.#end++] = COMMA;
       this.add(texts[at] ?? "");
     }
-    this.add(after);
   }
 
   /** Puts one-byte characters before what is there. False: there is no room for them. */
@@ -61,14 +73,29 @@ export class Bytes {
 
   /** Nobody reads the view any more. */
   release(): void {
-    if (this.#space.length > BEFORE_BYTES + SPACE_CHARS * UNIT_BYTES_MAX) return;
+    if (this.#space.length > BEFORE_BYTES + SPACE_BYTES) return;
     if (spaces.length < SPACES_MAX) spaces.push(this.#space);
   }
 }
 
-/** UTF-16 units of a slice with its commas. */
-export function charsOf({ before, texts, after }: Slice): number {
-  let chars = before.length + after.length + texts.length;
-  for (const text of texts) chars += text.length;
-  return chars;
+function keptOf(texts: Uint8Array): Kept {
+  const head = Buffer.from(`${(texts.length + 1).toString(16)}\r\n`);
+  const end = head.length + texts.length;
+  const chunk = new Uint8Array(end + COMMA_END.length);
+  chunk.set(head);
+  chunk.set(texts, head.length);
+  chunk.set(COMMA_END, end);
+  return { chunk, texts: chunk.subarray(head.length, end) };
+}
+
+const COMMA_END = Buffer.from(",\r\n");
+
+/** How many bytes a slice comes to at most, with a line's end after it. */
+export function bytesMaxOf({ before, texts, after, kept }: Slice): number {
+  let chars = before.length + after.length + 2;
+  if (kept !== undefined) return kept.texts.length + chars * UNIT_BYTES_MAX;
+  const all = texts();
+  chars += all.length;
+  for (const text of all) chars += text.length;
+  return chars * UNIT_BYTES_MAX;
 }

@@ -3,7 +3,7 @@ import { STATUS_CODES } from "node:http";
 import { type Outbox, outboxOf, type Sink } from "#api/outbox.ts";
 import { type Slice, slicesOf } from "#api/slices.ts";
 import { plainHeadersOf, wholeBodyOf } from "#api/whole.ts";
-import { Bytes, charsOf } from "#api/wire/bytes.ts";
+import { Bytes, bytesMaxOf } from "#api/wire/bytes.ts";
 import type { Writer } from "#api/wire/writer.ts";
 
 export interface ReplyOptions {
@@ -93,7 +93,7 @@ async function stream(
 }
 
 function bytesOf(slice: Slice): Bytes {
-  const bytes = new Bytes(charsOf(slice));
+  const bytes = new Bytes(bytesMaxOf(slice));
   bytes.addSlice(slice);
   return bytes;
 }
@@ -105,18 +105,33 @@ async function send(writer: Writer, bytes: Bytes): Promise<void> {
   bytes.release();
 }
 
+/** A chunk that was kept is sent as it is: to read it once more costs as much as to pack it. */
+async function sendKept(writer: Writer, chunk: Uint8Array): Promise<void> {
+  writer.write(chunk);
+  if (!writer.ready) await writer.drained();
+}
+
+async function sendSlice(writer: Writer, slice: Slice, framed: boolean): Promise<void> {
+  const { kept, before, after } = slice;
+  if (framed && kept !== undefined && before === "" && after === ",") {
+    return sendKept(writer, kept.chunk);
+  }
+  const bytes = bytesOf(slice);
+  if (framed) {
+    bytes.putBefore(`${bytes.size.toString(16)}\r\n`);
+    bytes.add("\r\n");
+  }
+  return send(writer, bytes);
+}
+
 /** Others get their turn between two slices, also where the client takes all at once. */
 async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boolean): Promise<void> {
-  let end = "";
   for (const slice of slices) {
-    const bytes = bytesOf(slice);
-    if (framed) bytes.putBefore(`${end}${bytes.size.toString(16)}\r\n`);
-    end = "\r\n";
-    await send(writer, bytes);
+    await sendSlice(writer, slice, framed);
     await turn();
     if (writer.closed) return;
   }
-  if (framed) writer.write(`${end}0\r\n\r\n`);
+  if (framed) writer.write(END);
 }
 
 function* chained(first: Slice, second: Slice, rest: Iterator<Slice>): Generator<Slice> {
