@@ -39,6 +39,19 @@ function parse(cidr: string): Range | undefined {
 const overlaps = (a: Range, b: Range): boolean =>
   a.v6 === b.v6 && a.first < b.first + sizeOf(b) && b.first < a.first + sizeOf(a);
 
+/** Read once for each state of a node: many join together, and each looks at all. */
+const known = new WeakMap<Stored<Node>, readonly Range[]>();
+
+function rangesOf(node: Stored<Node>): readonly Range[] {
+  let ranges = known.get(node);
+  if (ranges === undefined) {
+    const cidrs = new Set([node.spec?.podCIDR ?? "", ...(node.spec?.podCIDRs ?? [])]);
+    ranges = [...cidrs].flatMap((cidr) => parse(cidr) ?? []);
+    known.set(node, ranges);
+  }
+  return ranges;
+}
+
 /** Ranges for nodes in one range of the cluster, the lowest first. */
 function* free(cidr: string, nodeBits: number, taken: readonly Range[]): Generator<string> {
   const all = parse(cidr);
@@ -66,10 +79,7 @@ export function plan(state: State): Plan {
     (node) => !node.spec?.podCIDR && node.metadata.deletionTimestamp === undefined,
   );
   if (waiting.length === 0) return { actions: [] };
-  const taken = state.nodes.flatMap((node) => {
-    const cidrs = new Set([node.spec?.podCIDR ?? "", ...(node.spec?.podCIDRs ?? [])]);
-    return [...cidrs].flatMap((cidr) => parse(cidr) ?? []);
-  });
+  const taken = state.nodes.flatMap(rangesOf);
   const families = state.clusterCidr.split(",").map((cidr) => free(cidr, state.nodeBits, taken));
   const actions = waiting.map((node): Action => {
     const podCIDRs = next(families);
