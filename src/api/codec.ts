@@ -4,6 +4,7 @@
  * and no parse; `managedFields` is the last, so that the rest can be read without it.
  */
 import type { Kind } from "#resources/kind.ts";
+import { managersText } from "#resources/managed.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import type { Codec, Item, Terms } from "#store/store.ts";
 
@@ -29,7 +30,7 @@ export function encodeObject(object: ApiObject): string {
   const meta = JSON.stringify(metadata);
   if (resourceVersion !== undefined) metadata.resourceVersion = resourceVersion;
   if (managedFields !== undefined) metadata.managedFields = managedFields;
-  const managers = managedFields ? MANAGERS + JSON.stringify(managedFields) : "";
+  const managers = managedFields ? MANAGERS + managersText(managedFields) : "";
   const rest = meta === "{}" ? `"${managers}}` : `",${meta.slice(1, -1)}${managers}}`;
   let text = `{"kind":"${object.kind}","apiVersion":"${object.apiVersion}",${MARK}${rest}`;
   const fields = object as Record<string, unknown>;

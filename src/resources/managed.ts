@@ -26,6 +26,7 @@ export {
   type Conflict,
   conflictMessage,
 } from "#resources/managed/apply.ts";
+export { managersText } from "#resources/managed/created.ts";
 
 export interface UpdateRequest {
   /** Absent on create. */

@@ -1,12 +1,13 @@
 import { expect, test } from "bun:test";
 import { pods } from "#resources/kinds/pod.ts";
-import { newObjectSet } from "#resources/managed/created.ts";
+import { managersText, newObjectSet } from "#resources/managed/created.ts";
 import { createdSet } from "#resources/managed/diff.ts";
 import { mergeNodeOf } from "#resources/managed/node.ts";
+import type { FieldSet } from "#resources/managed/sets.ts";
 import type { JsonObject } from "#resources/patch/values.ts";
 import { Recent } from "#resources/recent.ts";
 import { definitions } from "#resources/schema.ts";
-import type { Pod, PodSpec, Volume } from "#resources/types.gen.ts";
+import type { Json, Pod, PodSpec, Volume } from "#resources/types.gen.ts";
 
 test("the last few texts are remembered, and no long ones", () => {
   const recent = new Recent<number>({ entriesMax: 2, charsMax: 3 });
@@ -83,4 +84,22 @@ test("a spec brings along the fields that it brought before, whatever else diffe
   expect(sets).toEqual([first, second, other].map((object) => createdSet(node, object)));
   expect(sets[1]?.["f:spec"]).toBe(sets[0]?.["f:spec"] as never);
   expect(Object.keys(sets[1] ?? {})).toEqual(["f:spec", "f:status"]);
+});
+
+test("managers in text are their JSON, with what is known of it and without", () => {
+  const node = mergeNodeOf(definitions()["io.k8s.api.core.v1.Pod"] ?? {});
+  const object = pod("d", { subdomain: "text" });
+  object.metadata = { ...object.metadata, labels: { "a.b/c": "d" } };
+  const sets = [1, 2].map(() => newObjectSet(node, object as unknown as JsonObject));
+  const entry = (set: FieldSet | undefined) => ({
+    ...{ manager: 'a"b', operation: "Update", apiVersion: "v1", time: "2026-01-01T00:00:00Z" },
+    fieldsType: "FieldsV1",
+    fieldsV1: set as Json,
+    subresource: undefined as unknown as string,
+  });
+  const known = entry(sets[1]);
+  const parsed = JSON.parse(JSON.stringify(known));
+  for (const entries of [[], [known], [parsed], [known, parsed], [entry(undefined)]]) {
+    expect(managersText(entries)).toBe(JSON.stringify(entries));
+  }
 });
