@@ -1,7 +1,8 @@
 /**
  * A simulated cluster: `dist/bramble server` and agents without containers over the network.
  *
- *   bun run bench:cluster [--nodes 200] [--pods 30] [--idle-seconds 20] [--limit-seconds 100] [--binary PROGRAM]
+ *   bun run bench:cluster [--nodes 200] [--pods 30] [--idle-seconds 20] [--limit-seconds 100]
+ *     [--binary PROGRAM]
  *
  * All pods of one Deployment a node, each with a Service, from nothing to Running; then what it
  * costs to do nothing, with heartbeats and without; then one Deployment 0 -> 500 -> 0. Server and
