@@ -76,6 +76,29 @@ test("a device with a token alone finds the server by mDNS, joins and is Ready",
   console.log(`n2 Ready ${Math.round(performance.now() - started)} ms after its start`);
 });
 
+test("a node tells of its machine: architecture, processors, memory", async () => {
+  interface NodeJson {
+    metadata: { labels: Record<string, string> };
+    status: {
+      capacity: Record<string, string>;
+      allocatable: Record<string, string>;
+      nodeInfo: { architecture: string };
+    };
+  }
+  const text = await cluster.kubectl("get", "node", "n2", "-o", "json");
+  const { metadata, status } = JSON.parse(text) as NodeJson;
+  const arch = (await cluster.lab.must("n2", "dpkg", "--print-architecture")).trim();
+  expect(metadata.labels).toMatchObject({
+    "kubernetes.io/arch": arch,
+    "kubernetes.io/os": "linux",
+  });
+  expect(status.nodeInfo.architecture).toBe(arch);
+  const memory = /MemTotal: +(\d+) kB/.exec(readFileSync("/proc/meminfo", "utf8"))?.[1];
+  const cpu = (await cluster.lab.must("n2", "nproc")).trim();
+  expect(status.capacity).toMatchObject({ cpu, memory: `${memory}Ki`, pods: "110" });
+  expect(Object.keys(status.allocatable).sort()).toEqual(Object.keys(status.capacity).sort());
+});
+
 test("pods run on both nodes, reach each other and are balanced by a Service", async () => {
   await cluster.kubectl("create", "-f", join(import.meta.dir, "web.yaml"));
   await until("4 pods Ready on two nodes", 60_000, async () => {
