@@ -134,7 +134,7 @@ describe("in the background", () => {
 });
 
 describe("safety", () => {
-  test("an owner of another namespace is none: who names it goes, and it stays itself", async () => {
+  test("an owner of another namespace is none: who names it goes, and it stays", async () => {
     const owner = await make("ConfigMap", [], {
       path: PATHS.ConfigMap.replace("default", "other"),
     });

@@ -30,13 +30,15 @@ export interface PlaneOptions extends Partial<HollowOptions> {
   signCertificate?: Signer;
   /** One that has objects already; it stays open. */
   store?: Store;
+  /** What other servers of APIs answer; undefined where it is none of theirs. */
+  adapters?: (url: URL) => object | undefined;
 }
 
 export async function startPlane(
   nodes: readonly string[] = ["n1", "n2"],
   options: PlaneOptions = {},
 ): Promise<Plane> {
-  const { store, signCertificate = () => "not a certificate", ...more } = options;
+  const { store, adapters, signCertificate = () => "not a certificate", ...more } = options;
   const lines: string[] = [];
   const log = createLog({
     level: "warn",
@@ -47,7 +49,10 @@ export async function startPlane(
   const test = await startApi({ log, ...(store && { store }) });
   const writes: string[] = [];
   const client = createClient((request) => {
-    const { pathname } = new URL(request.url);
+    const url = new URL(request.url);
+    const foreign = adapters?.(url);
+    if (foreign !== undefined) return Promise.resolve(Response.json(foreign));
+    const { pathname } = url;
     const counted = request.method !== "GET" && !/\/(events|leases)(\/|$)/.test(pathname);
     if (counted) writes.push(`${request.method} ${pathname}`);
     return test.api.fetch(request, { user: ADMIN });
