@@ -24,7 +24,7 @@ prepare() {
     busybox:busybox-static umoci:umoci skopeo:skopeo jq:jq setpriv:util-linux ps:procps curl:curl dig:dnsutils \
     docker-registry:docker-registry etcd:etcd-server openssl:openssl nc.openbsd:netcat-openbsd avahi-daemon:avahi-daemon \
     avahi-browse:avahi-utils dbus-daemon:dbus modprobe:kmod faketime:faketime systemd-nspawn:systemd-container mmdebstrap:mmdebstrap \
-    qemu-aarch64-static:qemu-user-static; do
+    qemu-aarch64-static:qemu-user-static scp:openssh-client; do
     command -v "${pair%%:*}" >/dev/null || want+=("${pair##*:}")
   done
   [ -x /usr/lib/cni/bridge ] || want+=(containernetworking-plugins)

@@ -98,6 +98,60 @@ test(
 );
 
 test(
+  "its limits are those of the unit, and its lines are journald's",
+  async () => {
+    const pid = await pidOf(server);
+    const limits = await server.must(`cat /proc/${pid}/limits /proc/${pid}/oom_score_adj`);
+    expect(limits).toMatch(/^Max open files +1048576 +1048576 /m);
+    expect(limits).toMatch(/^Max core file size +0 +0 /m);
+    expect(limits).toMatch(/^Max processes +unlimited +unlimited /m);
+    expect(limits).toMatch(/^-900$/m);
+    const tasks = await server.must("systemctl show bramble -p TasksMax,TasksCurrent,MemoryMax");
+    expect(tasks).toMatch(/TasksMax=infinity/);
+    await server.must("/root/bundle/install.sh --set log-level=debug");
+    const journal = "journalctl -u bramble -o json --no-pager";
+    await eventually("lines of two weights", 20_000, async () => {
+      const found = new Set<string>();
+      for (const line of (await server.must(journal)).trim().split("\n")) {
+        const entry = JSON.parse(line) as Record<string, string>;
+        if (entry["SYSLOG_IDENTIFIER"] === "bramble") found.add(entry["PRIORITY"] ?? "");
+      }
+      return found.has("7") && found.has("6");
+    });
+    expect(await server.must("journalctl -u bramble -o cat --no-pager")).not.toMatch(/^<\d>/m);
+    await server.must("/root/bundle/install.sh --set log-level=info");
+  },
+  STEP_MS_MAX,
+);
+
+test(
+  "a program that cannot start is tried often, and then no more until it is asked to",
+  async () => {
+    const extra = "/run/systemd/system/bramble.service.d";
+    const shown = "systemctl show bramble -p ActiveState,Result,NRestarts";
+    await server.must(`cp /etc/bramble/config.yaml /root/good.yaml
+      echo 'https-port: "none"' >>/etc/bramble/config.yaml
+      mkdir -p ${extra} && printf '[Service]\\nRestartSec=0\\n' >${extra}/x.conf
+      systemctl daemon-reload && systemctl stop bramble && systemctl reset-failed bramble
+      systemctl start bramble || true`);
+    await eventually("systemd gives up", 60_000, async () => {
+      return (await server.must(shown)).includes("ActiveState=failed");
+    });
+    expect(await server.must(shown)).toMatch(/^NRestarts=20$/m);
+    expect(await server.must("journalctl -u bramble -n 30 -o cat --no-pager")).toMatch(
+      /^bramble: .*https-port.*\n/m,
+    );
+    await server.must(`rm -r ${extra} && cp /root/good.yaml /etc/bramble/config.yaml
+      systemctl daemon-reload && systemctl reset-failed bramble && systemctl start bramble`);
+    await eventually("three pods are ready", 30_000, async () => {
+      const { stdout } = await server.exec("bramble get pods --no-headers");
+      return stdout.match(/1\/1\s+Running/g)?.length === 3;
+    });
+  },
+  STEP_MS_MAX,
+);
+
+test(
   "run again it changes nothing, and pods live through restarts of the service",
   async () => {
     const pid = await pidOf(server);

@@ -9,6 +9,7 @@ import { eventually, mustRun } from "#test/support/instance.ts";
 import { type Machine, type Site, startSite } from "#test/support/nspawn.ts";
 import { type Bundle, differences, makeBundle, mustHaveNspawn, stateOf } from "./machine.ts";
 
+const ROOT = join(import.meta.dir, "../..");
 const STEP_MS_MAX = 120_000;
 const DOCTOR = "/root/bundle/bramble doctor";
 const CMDLINE = "/boot/firmware/cmdline.txt";
@@ -114,6 +115,36 @@ test(
   STEP_MS_MAX,
 );
 
+/** Says a version and ends at once where it should serve. */
+const FAKE = `#!/bin/sh
+[ "$1" = version ] && { echo '{"clientVersion":{"gitVersion":"v0.2.1"}}'; exit; }
+exit 3
+`;
+
+test(
+  "without systemd, too, another version takes its place, or is taken back",
+  async () => {
+    const next = join(machine.disk, "root/next");
+    const build = ["bun", "tools/build.ts", next];
+    await mustRun(["env", "--chdir", ROOT, "BRAMBLE_BUILD_VERSION=0.2.0", ...build]);
+    const running = await shims();
+    const pid = await pidOf();
+    const said = await machine.must("/root/next upgrade");
+    expect(said).toEndWith("this server runs 0.2.0\n");
+    expect(await machine.must("bramble version")).toContain("+bramble-0.2.0");
+    expect(await pidOf()).not.toBe(pid);
+    await Bun.write(join(machine.disk, "root/fake"), FAKE);
+    const broken = await machine.exec("chmod +x /root/fake && bramble upgrade /root/fake");
+    expect(broken.exitCode).toBe(1);
+    expect(broken.stderr).toMatch(/^bramble: 0\.2\.1 did not come up: .*; 0\.2\.0 runs again$/m);
+    expect(await machine.must("bramble version")).toContain("+bramble-0.2.0");
+    expect(await service("status")).toBe("bramble runs\n");
+    await served(3);
+    expect(await shims()).toEqual(running);
+  },
+  STEP_MS_MAX,
+);
+
 test(
   "as the machine goes down its pods end, and after a power cut they are there again",
   async () => {
@@ -149,6 +180,36 @@ test(
     await machine.must("rm -rf /var/lib/containerd /opt/containerd");
     expect(differences(before, await stateOf(machine))).toEqual([]);
     expect(await machine.must(`cat ${CMDLINE}`)).toBe(AS_DELIVERED);
+  },
+  STEP_MS_MAX,
+);
+
+test(
+  "packages that no bundle has come by apt, and go again",
+  async () => {
+    await machine.must(`dpkg --purge containerd runc conntrack kmod
+      rm -rf /var/lib/containerd /etc/containerd`);
+    await offerPackages();
+    await machine.must("mv /root/bundle/debs /root/debs && rm /root/bundle/SHA256SUMS");
+    const bare = await stateOf(machine);
+    const dry = await machine.must("/root/bundle/install.sh --agent --dry-run");
+    expect(dry).toMatch(/^would install the packages containerd runc .*conntrack/m);
+    expect(differences(bare, await stateOf(machine))).toEqual([]);
+    const said = await machine.must("/root/bundle/install.sh --agent --no-start");
+    expect(said).toMatch(/^==> install the packages containerd runc .*conntrack/m);
+    expect(await machine.must("command -v containerd runc conntrack | wc -l")).toBe("3\n");
+    const notes = await machine.must("grep '^package ' /etc/bramble/installed");
+    for (const name of ["containerd", "runc", "conntrack"]) {
+      expect(notes.split("\n")).toContain(`package ${name}`);
+    }
+    await machine.must("/usr/local/lib/bramble/uninstall.sh");
+    expect(differences(bare, await stateOf(machine))).toEqual([]);
+    expect(await machine.must("command -v containerd || echo none")).toBe("none\n");
+    // Without them and without apt's lists it says which are missing, and leaves nothing.
+    await machine.must("rm -r /opt/debs /var/lib/apt/lists/* && : >/etc/apt/sources.list");
+    const failed = await machine.exec("/root/bundle/install.sh --agent --no-start");
+    expect(failed.exitCode).toBe(1);
+    expect(failed.stderr).toMatch(/^install\.sh: apt-get install containerd runc .*:/m);
   },
   STEP_MS_MAX,
 );
