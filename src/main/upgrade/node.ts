@@ -49,22 +49,35 @@ async function check(role: "server" | "agent", options: UpgradeOptions): Promise
   return to;
 }
 
-/** A server answers with the version that it should have; each stays up for a while. */
+/**
+ * A server answers with the version that it should have; each stays up for a while. An init script
+ * says that it started a program before there is one, and starts one that ended again and again.
+ */
 async function isWell(role: "server" | "agent", version: Version, options: UpgradeOptions) {
   const { clock, dataDir, httpsPort } = options;
   const endMs = clock.monotonic() + limits.serviceMsMax;
   const ca = readText(`${dataDir}/pki/ca.crt`) ?? "";
-  while (role === "server") {
+  let pid = "";
+  const look = async (): Promise<void> => {
+    const now = await service.servicePid();
+    if (pid !== "" && now !== pid) throw new OperatorError("it ended soon after its start");
+    pid = now;
+  };
+  const answers = async (): Promise<boolean> => {
+    if (role === "agent") return true;
     const found = await serverVersion(`https://127.0.0.1:${httpsPort}`, ca);
-    if (found !== undefined && versionText(found) === versionText(version)) break;
-    if (clock.monotonic() > endMs) throw new OperatorError("the API does not answer");
+    return found !== undefined && versionText(found) === versionText(version);
+  };
+  for (;;) {
+    await look();
+    if (pid !== "" && (await answers())) break;
+    if (clock.monotonic() > endMs) {
+      throw new OperatorError(role === "agent" ? "it does not start" : "the API does not answer");
+    }
     await sleep(clock, limits.upgradeLookMs);
   }
-  const pid = await service.servicePid();
   await sleep(clock, limits.upgradeSettleMs);
-  if (pid === "" || (await service.servicePid()) !== pid) {
-    throw new OperatorError("it ended soon after its start");
-  }
+  await look();
 }
 
 /** With the program that was there before; with the state before it, if it needs that. */
