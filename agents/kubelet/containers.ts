@@ -81,12 +81,21 @@ export class Containers {
   async #empty(): Promise<void> {
     this.#trashTimer = undefined;
     const ids = [...this.#trash];
+    if (!(await this.#removed(ids)) && ids.length > 1) {
+      // One that cannot be removed must not keep those of other pods.
+      for (const id of ids) if (!this.#signal.aborted) await this.#removed([id]);
+    }
+    if (this.#trash.size > 0 && !this.#signal.aborted) this.discard([]);
+  }
+
+  async #removed(ids: readonly string[]): Promise<boolean> {
     try {
       await this.#deps.runtime.remove(ids);
       for (const id of ids) this.#trash.delete(id);
+      return true;
     } catch (error) {
       this.#deps.log.warn("dead containers not removed", { error: messageOf(error) });
-      if (!this.#signal.aborted) this.discard([]);
+      return false;
     }
   }
 

@@ -49,6 +49,21 @@ describe("the life of a pod", () => {
     expect(bench.network.attached.size).toBe(0);
   });
 
+  test("a dead container that cannot be removed keeps no other on the node", async () => {
+    await bench.create("stuck", { containers: [container("stuck")] });
+    await bench.create("web", { containers: [container("web")] });
+    bench.runtime.fault = async (call, subject) => {
+      if (call === "remove" && subject.includes("stuck")) throw new Error("device busy");
+    };
+    for (const name of ["stuck", "web"]) bench.runtime.end(name, 1);
+    await bench.advance(10_000);
+    expect(bench.runtime.running().sort()).toEqual(["stuck", "web"]);
+    expect(bench.runtime.size).toBe(3);
+    bench.runtime.fault = undefined;
+    await bench.advance(10_000);
+    expect(bench.runtime.size).toBe(2);
+  });
+
   test("a failing container is restarted at once, then with a growing delay", async () => {
     await bench.create("web", {});
     bench.runtime.end("main", 1);
