@@ -17,7 +17,7 @@ kind: Pod
 metadata: {name: talks}
 spec:
   terminationGracePeriodSeconds: 0
-  containers:${container("one", "echo one; sleep 2.2; echo more; sleep 1000")}${container(
+  containers:${container("one", "echo one; sleep 5; echo more; sleep 1000")}${container(
     "two",
     "if [ -f /tmp/x/y ]; then echo second run; sleep 1000; else mkdir -p /tmp/x; touch /tmp/x/y; echo first run; exit 1; fi",
     "      volumeMounts: [{name: x, mountPath: /tmp/x}]",
@@ -29,7 +29,7 @@ beforeAll(async () => {
   cluster = await startInstance({ name: "inspect", images: ["1"] });
   await cluster.apply(manifest);
   await cluster.must("wait", "--for=condition=Ready", "pod/talks", "--timeout=120s");
-}, 120_000);
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
@@ -94,7 +94,7 @@ test("every option of logs", async () => {
     let text = "";
     for await (const chunk of following.stdout) {
       text += new TextDecoder().decode(chunk);
-      if (text.split("\n").length > 3) break;
+      if (["one\n", "more\n", "second run\n"].every((line) => text.includes(line))) break;
     }
     expect(text).toContain("second run");
   } finally {

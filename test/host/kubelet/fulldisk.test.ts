@@ -15,7 +15,7 @@ import {
 } from "#test/support/hostkubelet.ts";
 import { mustRun } from "#test/support/instance.ts";
 
-setDefaultTimeout(180_000);
+setDefaultTimeout(300_000);
 
 const DISK_BYTES = 64 * 2 ** 20;
 /** A log of this size is shortened. */

@@ -10,7 +10,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 /** What is left of a call's time once the test has seen the others go on. */
 const CALL_MS_MAX = 200;

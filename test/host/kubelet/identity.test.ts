@@ -12,7 +12,7 @@ import {
   WAIT,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let k: HostKubelet;
 

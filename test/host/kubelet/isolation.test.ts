@@ -15,7 +15,7 @@ import {
 } from "#test/support/hostkubelet.ts";
 import { makeImage } from "#test/support/images.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const PIDS = 123;
 const RESERVED = { cpuMillis: 150, memoryBytes: 256 * 2 ** 20 };

@@ -9,7 +9,7 @@ import {
   startHostKubelet,
 } from "#test/support/hostkubelet.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 const LINE_BYTES = 3_000_000;
 const LINES = 1_500_000;

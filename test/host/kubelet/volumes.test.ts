@@ -18,7 +18,7 @@ import {
 } from "#test/support/hostkubelet.ts";
 import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
 
-setDefaultTimeout(120_000);
+setDefaultTimeout(300_000);
 
 let k: HostKubelet;
 let clock: ShiftClock;
