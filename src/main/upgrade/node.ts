@@ -21,6 +21,8 @@ export interface UpgradeOptions {
   clock: Clock;
   /** One line of progress. */
   say(text: string): void;
+  /** Why it is taken back, before the old program starts: that one tells it to the server. */
+  failed?(why: string): void;
 }
 
 /** What a server says its version is; undefined where it does not answer. */
@@ -117,11 +119,11 @@ export async function upgradeNode(options: UpgradeOptions): Promise<Version> {
     await isWell(role, to, options);
   } catch (cause) {
     say(`it does not come up (${messageOf(cause)}): going back to ${versionText(from)}`);
+    const why = `${versionText(to)} did not come up: ${messageOf(cause)}`;
+    options.failed?.(why);
     await goBack(role, from, options);
-    throw new OperatorError(
-      `${versionText(to)} did not come up: ${messageOf(cause)}; ${versionText(from)} runs again`,
-      { cause, hint: service.logHint() },
-    );
+    const hint = service.logHint();
+    throw new OperatorError(`${why}; ${versionText(from)} runs again`, { cause, hint });
   }
   say(`this ${role} runs ${versionText(to)}`);
   return to;

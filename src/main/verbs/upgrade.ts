@@ -39,7 +39,10 @@ async function upgrade(given: string | undefined, options: Options, io: CliIo): 
   const { dataDir, httpsPort } = settings;
   const file = given ?? process.execPath;
   const say = (text: string): void => io.out(`${text}\n`);
-  const own = () => upgradeNode({ file, dataDir, httpsPort, clock: realClock, say });
+  const failed = (error: string): void => {
+    if (outcome !== undefined) saveOutcome({ sha256: outcome, error });
+  };
+  const own = () => upgradeNode({ file, dataDir, httpsPort, clock: realClock, say, failed });
   if (cluster === true) {
     const kubeconfig = join(dataDir, "kubeconfig");
     await upgradeCluster({
@@ -57,7 +60,7 @@ async function upgrade(given: string | undefined, options: Options, io: CliIo): 
   try {
     await own();
   } catch (error) {
-    if (outcome !== undefined) saveOutcome({ sha256: outcome, error: messageOf(error) });
+    failed(messageOf(error));
     throw error;
   }
 }
