@@ -252,10 +252,16 @@ class BrambleInstance implements Instance {
   }
 }
 
-/** Starts a server; with `images`, those tags of the demonstration's web server are loaded. */
-export async function startInstance(
-  options: { images?: readonly string[]; flags?: readonly string[]; name?: string } = {},
-): Promise<Instance> {
+export interface InstanceOptions {
+  /** Tags of the demonstration's web server that are loaded. */
+  images?: readonly string[];
+  flags?: readonly string[];
+  name?: string;
+  /** Its data directory is a file system of its own of this size. */
+  dataBytes?: number;
+}
+
+export async function startInstance(options: InstanceOptions = {}): Promise<Instance> {
   if (!existsSync(BRAMBLE)) throw new Error(`${BRAMBLE} is missing: bun run build`);
   if (Bun.which("kubectl") === null) throw new Error("kubectl is missing");
   const containerd = await startContainerd(options.name ?? "e2e");
@@ -265,6 +271,11 @@ export async function startInstance(
     await freePlace(),
   );
   try {
+    if (options.dataBytes !== undefined) {
+      await mustRun(["mkdir", instance.dataDir]);
+      const size = `size=${options.dataBytes},mode=0700`;
+      await mustRun(["mount", "-t", "tmpfs", "-o", size, "data", instance.dataDir]);
+    }
     await instance.start(...(options.flags ?? []));
     for (const tag of options.images ?? []) await instance.loadImage(tag);
     return instance;
