@@ -174,8 +174,13 @@ describe("a Deployment", () => {
     const middle = ["bad", "one", "one"];
     await until("the middle", async () => (await images("middle")).join() === middle.join());
     await change("middle", { spec: { paused: true } });
-    const late = (await podsOf("middle")).find((pod) => imageOf(pod) === "bad");
-    const ref = { namespace, name: late?.metadata.name ?? "" };
+    // Its node says what it has to say once: before that is too early.
+    const late = await until("the new pod runs", async () =>
+      (await podsOf("middle")).find(
+        (pod) => imageOf(pod) === "bad" && pod.status?.phase === "Running",
+      ),
+    );
+    const ref = { namespace, name: late.metadata.name };
     const status = { conditions: [{ type: "Ready", status: "True" }] };
     await plane.client.patch(pods, ref, "merge", { status }, { subresource: "status" });
     await until("it is known to be ready", async () => {
