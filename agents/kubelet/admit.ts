@@ -19,6 +19,8 @@ export interface AdmitInput {
    * Sysctls that the operator allows beside the safe ones; `kernel.shm*` allows all of its kind.
    */
   allowedSysctls?: readonly string[];
+  /** Whether the kernel has AppArmor turned on. */
+  appArmor?: boolean;
 }
 
 /** https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/#safe-and-unsafe-sysctls */
@@ -92,6 +94,20 @@ function sysctls({ pod, allowedSysctls = [] }: AdmitInput): Verdict | undefined 
   return undefined;
 }
 
+/** Nobody who asks for a profile runs without one, as upstream. */
+function appArmor({ pod, appArmor: enabled = false }: AdmitInput): Verdict | undefined {
+  const { spec } = pod;
+  if (enabled || spec === undefined) return undefined;
+  const all = [...(spec.initContainers ?? []), ...spec.containers];
+  const wants = all.some(({ securityContext }) => {
+    const profile = securityContext?.appArmorProfile ?? spec.securityContext?.appArmorProfile;
+    return profile !== undefined && profile.type !== "Unconfined";
+  });
+  if (!wants) return undefined;
+  const detail = "AppArmor is not enabled on the host";
+  return reject("AppArmor", `Cannot enforce AppArmor: ${detail}`);
+}
+
 /** Why the pod is refused; undefined when it may run. */
 export function admitPod(input: AdmitInput): Verdict | undefined {
   const { pod, node } = input;
@@ -108,5 +124,5 @@ export function admitPod(input: AdmitInput): Verdict | undefined {
     const detail = `node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`;
     return reject("TaintToleration", `Predicate TaintToleration failed: ${detail}`);
   }
-  return sysctls(input) ?? ports(input) ?? resources(input);
+  return sysctls(input) ?? appArmor(input) ?? ports(input) ?? resources(input);
 }

@@ -42,6 +42,8 @@ export interface KubeletOptions {
   pidsLimit?: number;
   /** Allowed beside the safe ones; a star at the end allows all that begin so. */
   allowedSysctls?: readonly string[];
+  /** Whether the kernel has AppArmor turned on; looked at where left out. */
+  appArmor?: boolean;
   /** Folder of static pods; `DATA_DIR/manifests` where left out. */
   manifestDir?: string;
   /** Devices of the machine that pods may have; tests say which. */

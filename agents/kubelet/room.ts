@@ -2,6 +2,7 @@
  * The node's resources among its pods: who is let in, who may grow in place (KEP-1287), and how the
  * classes share the CPU.
  */
+import { readFileSync } from "node:fs";
 import { admitPod } from "#agents/kubelet/admit.ts";
 import {
   allocatedPod,
@@ -41,6 +42,16 @@ export interface RoomOptions {
 const isBestEffort = ({ pod }: PodWork): boolean =>
   qosClass(pod.spec ?? { containers: [] }) === "BestEffort";
 
+/** Of this machine. */
+function hasAppArmor(): boolean {
+  try {
+    return readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y");
+  } catch {
+    // A kernel without it.
+    return false;
+  }
+}
+
 export class Room {
   readonly #parts: RoomOptions;
   #devices: Devices = new Map();
@@ -63,6 +74,7 @@ export class Room {
       node: object,
       allocatable: node.allocatable(),
       others: this.#users(worker),
+      appArmor: options.appArmor ?? hasAppArmor(),
       ...(options.allowedSysctls && { allowedSysctls: options.allowedSysctls }),
     });
     const refused =

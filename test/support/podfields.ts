@@ -88,7 +88,7 @@ const pod: Record<string, Proof> = {
 };
 
 const podSecurity: Record<string, Proof> = {
-  appArmorProfile: by("security settings"),
+  appArmorProfile: by("AppArmor is in force where there is any, else the pod is refused"),
   fsGroup: by("emptyDir on disk and in memory, for the pod's group"),
   fsGroupChangePolicy: by("a volume that is right is left alone, any other is the group's"),
   runAsGroup: secure,
@@ -135,7 +135,7 @@ const own = by("users of containers go before that of the pod");
 
 const security: Record<string, Proof> = {
   allowPrivilegeEscalation: secure,
-  appArmorProfile: by("security settings"),
+  appArmorProfile: by("AppArmor is in force where there is any, else the pod is refused"),
   capabilities: secure,
   privileged: by("seccomp, proc and privilege are as asked"),
   procMount: by("parts of /proc are masked; who wants them all is refused"),

@@ -1,6 +1,6 @@
 /** Names and resolvers of pods, what of the kernel they see, and fields that cannot work here. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Container, PodSpec, Volume } from "#resources/types.gen.ts";
@@ -134,4 +134,28 @@ test.concurrent("users of containers go before that of the pod", async () => {
     reason: "CreateContainerConfigError",
     message: expect.stringContaining("container's runAsUser breaks non-root policy"),
   });
+});
+
+test.concurrent("AppArmor is in force where there is any, else the pod is refused", async () => {
+  const enabled = () => {
+    try {
+      return readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y");
+    } catch {
+      return false;
+    }
+  };
+  const with_ = (type: string) => ({ securityContext: { appArmorProfile: { type } } });
+  await k.create("unconfined", with_("Unconfined"));
+  await k.ready("unconfined");
+  await k.create("confined", with_("RuntimeDefault"));
+  if (enabled()) {
+    await k.ready("confined");
+    expect(await k.exec("confined", "cat /proc/1/attr/current")).toContain("(enforce)");
+    return;
+  }
+  const { status } = await k.until("confined", (pod) => pod.status?.phase === "Failed");
+  expect([status?.reason, status?.message]).toEqual([
+    "AppArmor",
+    "Pod was rejected: Cannot enforce AppArmor: AppArmor is not enabled on the host",
+  ]);
 });

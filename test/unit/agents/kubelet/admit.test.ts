@@ -83,3 +83,13 @@ describe("sysctls", () => {
 test("a pod of another system is refused", () => {
   expect(reason({ os: { name: "windows" } })).toBe("PodOSNotSupported");
 });
+
+test("a profile of AppArmor needs a kernel that has it turned on", () => {
+  const as = (type: string) => ({ securityContext: { appArmorProfile: { type } } });
+  expect(reason(as("RuntimeDefault"))).toBe("AppArmor");
+  expect(reason(as("RuntimeDefault"), { appArmor: true })).toBeUndefined();
+  expect(reason(as("Unconfined"))).toBeUndefined();
+  const own = { ...as("RuntimeDefault"), containers: [box("main", as("Unconfined"))] };
+  expect(reason(own)).toBeUndefined();
+  expect(reason({ initContainers: [box("i", as("Localhost"))] })).toBe("AppArmor");
+});
