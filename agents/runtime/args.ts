@@ -75,6 +75,18 @@ function namespaceFlags(spec: ContainerSpec): string[] {
   ];
 }
 
+/**
+ * A number as the group is set later: containerd looks up what groups the image has a user in by
+ * its name or number, and finds none for `user:group`.
+ */
+export function groupOfUser(user: string | undefined): number | undefined {
+  const group = user?.split(":")[1];
+  return group !== undefined && /^\d+$/.test(group) ? Number(group) : undefined;
+}
+
+const nameOfUser = (user: string | undefined): string | undefined =>
+  groupOfUser(user) === undefined ? user : user?.split(":")[0];
+
 function securityFlags(spec: ContainerSpec): string[] {
   const options: string[] = [];
   if (spec.noNewPrivileges) options.push("no-new-privileges");
@@ -89,7 +101,7 @@ function securityFlags(spec: ContainerSpec): string[] {
     ...each("--cap-add", spec.capabilities.add),
     ...each("--cap-drop", spec.capabilities.drop),
     ...(spec.readOnlyRootfs ? ["--read-only"] : []),
-    ...optional("--user", spec.user),
+    ...optional("--user", nameOfUser(spec.user)),
     ...each("--group-add", spec.groups),
   ];
 }

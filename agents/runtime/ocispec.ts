@@ -2,7 +2,7 @@
  * What nerdctl can't say of a container, put into the OCI runtime spec between its making and its
  * start. Pure. https://github.com/opencontainers/runtime-spec/blob/main/config.md
  */
-import { splitMounts } from "#agents/runtime/args.ts";
+import { groupOfUser, splitMounts } from "#agents/runtime/args.ts";
 import type { ContainerSpec, Mount } from "#agents/runtime/runtime.ts";
 
 interface OciNamespace {
@@ -47,7 +47,7 @@ export function groupOf(oci: OciSpec, containerId: string): string {
 /** What is taken from the container's specification; the rest was said in arguments. */
 type Wanted = Pick<
   ContainerSpec,
-  "env" | "mounts" | "groups" | "groupsPolicy" | "runtime" | "hugePageLimits"
+  "env" | "mounts" | "user" | "groups" | "groupsPolicy" | "runtime" | "hugePageLimits"
 >;
 
 /** The crun of Debian 12 knows no later one; nothing that we say needs one. */
@@ -110,11 +110,23 @@ function inDepthOrder(mounts: readonly OciMount[]): OciMount[] {
 const pageLimits = (limits: Readonly<Record<string, number>>) =>
   Object.entries(limits).map(([pageSize, limit]) => ({ pageSize, limit }));
 
+type OciUser = NonNullable<NonNullable<OciSpec["process"]>["user"]>;
+
+/** The group takes the place of the one that the user has by the image. */
+function inGroup(user: OciUser, gid: number): OciUser {
+  const [first, ...rest] = user.additionalGids ?? [];
+  // The runtime lists the user's own group first; those after it are memberships.
+  const others = first === undefined || first === user.gid ? rest : [first, ...rest];
+  return { ...user, gid, additionalGids: [...new Set([gid, ...others])] };
+}
+
 export function finishSpec(oci: OciSpec, { spec, ipc }: Finish): OciSpec {
   // The hooks only set up nerdctl's own networks and hosts files: 20 ms each way for nothing.
   const { hooks: _, ...rest } = oci;
   const namespaces = oci.linux?.namespaces ?? [];
   const process = { ...oci.process, env: environment(oci.process?.env ?? [], spec) };
+  const own = groupOfUser(spec.user);
+  if (own !== undefined) process.user = inGroup(process.user ?? {}, own);
   if (spec.groupsPolicy === "Strict") {
     const gid = process.user?.gid ?? 0;
     const groups = [...new Set([gid, ...spec.groups.map(Number)])];

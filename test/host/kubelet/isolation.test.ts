@@ -172,6 +172,7 @@ test.concurrent("supplementary groups are merged with the image's, or strict", a
   const policy = async (name: string, supplementalGroupsPolicy: string) => {
     const securityContext = {
       runAsUser: 1000,
+      runAsGroup: 1000,
       supplementalGroups: [60000],
       supplementalGroupsPolicy,
     };

@@ -22,7 +22,7 @@ const oci: OciSpec = {
   linux: { namespaces: [{ type: "pid" }, { type: "ipc" }] },
 };
 
-type Parts = Pick<ContainerSpec, "env" | "mounts" | "groups" | "groupsPolicy">;
+type Parts = Pick<ContainerSpec, "env" | "mounts" | "user" | "groups" | "groupsPolicy">;
 
 function finish(parts: Partial<Parts>, ipc?: IpcLeader): OciSpec {
   const spec: Parts = { env: [], mounts: [], groups: [], ...parts };
@@ -57,6 +57,12 @@ test("only the pod's own groups when it is strict", () => {
   expect(finish({ groups }).process?.user?.additionalGids).toEqual([2, 50]);
   const strict = finish({ groups, groupsPolicy: "Strict" });
   expect(strict.process?.user?.additionalGids).toEqual([2, 3000]);
+});
+
+test("a group of the pod's own, beside those that the image has the user in", () => {
+  const user = finish({ user: "1:7" }).process?.user;
+  expect(user).toEqual({ uid: 1, gid: 7, additionalGids: [7, 50] });
+  expect(finish({ user: "1" }).process?.user).toEqual(oci.process?.user);
 });
 
 test("mounts that can't be arguments", () => {
