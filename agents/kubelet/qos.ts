@@ -93,6 +93,8 @@ export function podLimitsOf(pod: Pod): ContainerLimits {
   const spec = pod.spec;
   const out: ContainerLimits = { cpuShares: sharesOf(requests["cpu"] ?? 0) };
   const own = limitsOf(spec?.resources);
+  // What the runtime itself takes is not the containers' to spare.
+  const overhead = limitsOf({ limits: spec?.overhead ?? {} });
   const all = [
     ...(spec?.containers ?? []),
     ...(spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always"),
@@ -100,7 +102,7 @@ export function podLimitsOf(pod: Pod): ContainerLimits {
   const inits = (spec?.initContainers ?? []).map(({ resources }) => limitsOf(resources));
   for (const key of ["cpuQuotaMicros", "memoryLimitBytes"] as const) {
     const whole = own[key] ?? together(all, inits, key);
-    if (whole !== undefined) out[key] = whole;
+    if (whole !== undefined) out[key] = whole + (overhead[key] ?? 0);
   }
   return out;
 }

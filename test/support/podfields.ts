@@ -64,7 +64,7 @@ const pod: Record<string, Proof> = {
   nodeName: by("what is kept back is not to be had, what does not fit is refused"),
   nodeSelector: fit,
   os: fit,
-  overhead: by("may be the pod's own"),
+  overhead: by("a class's overhead is added to the limits of the whole pod"),
   preemptionPolicy: by("it must not preempt"),
   priority: by("a disk that is really full: whoever filled it goes, and the rest goes on"),
   priorityClassName: by(API),

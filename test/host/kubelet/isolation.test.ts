@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { listDevices } from "#agents/kubelet/devices.ts";
 import { nodes } from "#resources/kinds/node.ts";
+import { runtimeClasses } from "#resources/kinds/runtimeclass.ts";
 import { quantityValue } from "#resources/quantity.ts";
 import type { Container, PodSpec } from "#resources/types.gen.ts";
 import {
@@ -207,4 +208,22 @@ test.concurrent("what the node is not, or has given away, refuses a pod", async 
   const nodeAffinity = { requiredDuringSchedulingIgnoredDuringExecution: terms };
   expect(await refused("affinity", { affinity: { nodeAffinity } })).toBe("NodeAffinity");
   expect(await refused("windows", { os: { name: "windows" } })).toBe("PodOSNotSupported");
+});
+
+test.concurrent("a class's overhead is added to the limits of the whole pod", async () => {
+  await k.client.create(runtimeClasses, {
+    metadata: { name: "heavy" },
+    handler: "runc",
+    overhead: { podFixed: { memory: "16Mi", cpu: "20m" } },
+  });
+  const limits = { cpu: "100m", memory: "64Mi" };
+  const { metadata, spec } = await k.create("heavy", {
+    runtimeClassName: "heavy",
+    containers: [sized(limits, limits)],
+  });
+  expect(spec?.overhead).toEqual({ memory: "16Mi", cpu: "20m" });
+  await k.ready("heavy");
+  const group = `${k.host.cgroup}/pod${metadata.uid}`;
+  expect(read("memory", group, "memory.limit_in_bytes", "memory.max")).toBe(String(80 << 20));
+  expect(read("cpu", group, "cpu.cfs_quota_us", "cpu.max")).toMatch(/^12000/);
 });

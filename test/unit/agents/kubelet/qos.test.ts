@@ -73,6 +73,13 @@ describe("limits of a whole pod", () => {
     expect(podLimitsOf(pod)).toEqual({ cpuShares: 256, memoryLimitBytes: 2 ** 30 });
   });
 
+  test("grow by what the runtime itself takes", () => {
+    const overhead = { cpu: "20m", memory: "16Mi" };
+    const pod = podOf({ overhead, containers: [box("a", { resources: { limits } })] });
+    expect(podLimitsOf(pod)).toMatchObject({ cpuQuotaMicros: 52_000, memoryLimitBytes: 80 << 20 });
+    expect(podLimitsOf(podOf({ overhead })).memoryLimitBytes).toBeUndefined();
+  });
+
   test("give all pods together what the node has for them", () => {
     expect(nodeShares("3900m")).toBe(3993);
     expect(nodeShares("64")).toBe(65_536);
