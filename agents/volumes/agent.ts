@@ -129,8 +129,7 @@ class NodeVolumes implements PodVolumes {
     if (volume.nfs) return this.#mountNfs(request, volume.name, volume.nfs, []);
     const claim = claimName(request.pod, volume);
     if (claim === undefined) throw new Error("this type of volume is not supported on this node");
-    const namespace = request.pod.metadata.namespace ?? "";
-    const source = await claimSource(this.#options.client, namespace, claim);
+    const source = await claimSource(this.#options.client, request.pod, volume, claim);
     if (source.kind === "block") {
       await checkHostPath(source.path, "BlockDevice");
       return { path: source.path, readOnly: false, block: true };

@@ -4,7 +4,13 @@ import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";
 import { persistentVolumeClaims } from "#resources/kinds/persistentvolumeclaim.ts";
 import { isLocalVolume } from "#resources/localvolume.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { NFSVolumeSource, PersistentVolume, Pod, Volume } from "#resources/types.gen.ts";
+import type {
+  NFSVolumeSource,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  Volume,
+} from "#resources/types.gen.ts";
 
 export type ClaimSource =
   | { kind: "block"; path: string }
@@ -19,14 +25,26 @@ export function claimName(pod: Stored<Pod>, volume: Volume): string | undefined 
   return volume.ephemeral ? `${pod.metadata.name}-${volume.name}` : undefined;
 }
 
+/** A claim that only bears the name of the pod's ephemeral volume holds someone else's data. */
+function mustBeOwn({ metadata }: Stored<PersistentVolumeClaim>, pod: Stored<Pod>): void {
+  const owners = metadata.ownerReferences ?? [];
+  if (owners.some(({ controller, uid }) => controller === true && uid === pod.metadata.uid)) return;
+  const names = [metadata, pod.metadata].map(({ namespace, name }) => `${namespace}/${name}`);
+  const [claim, owner] = names;
+  throw new Error(`PVC ${claim} was not created for pod ${owner} (pod is not owner)`);
+}
+
 /** Throws an Error with what is missing, or the name of a source that is not supported. */
 export async function claimSource(
   client: Client,
-  namespace: string,
+  pod: Stored<Pod>,
+  { ephemeral }: Volume,
   name: string,
 ): Promise<ClaimSource> {
+  const { namespace = "" } = pod.metadata;
   const claim = await client.get(persistentVolumeClaims, { namespace, name });
   if (claim === undefined) throw new Error(`persistentvolumeclaim "${name}" not found`);
+  if (ephemeral) mustBeOwn(claim, pod);
   const volumeName = claim.spec?.volumeName;
   if (!volumeName || claim.status?.phase !== "Bound") {
     throw new Error(`persistentvolumeclaim "${name}" is not bound`);

@@ -158,6 +158,12 @@ test.concurrent("an ephemeral volume is the claim that bears the pod's name", as
   });
   await k.said("short", "FailedMount", /short-scratch/);
   await bound("short-scratch", { local: { path } });
+  // Of the same name alone it is someone else's.
+  await k.said("short", "FailedMount", /was not created for pod default\/short/);
+  const { uid = "" } = (await k.get("short"))?.metadata ?? {};
+  const owner = { apiVersion: "v1", kind: "Pod", name: "short", uid, controller: true };
+  const body = { metadata: { ownerReferences: [owner] } };
+  await k.client.patch(persistentVolumeClaims, inDefault("short-scratch"), "merge", body);
   await k.ready("short");
   await k.exec("short", "echo there > /s/file");
   expect(await Bun.file(`${path}/file`).text()).toBe("there\n");

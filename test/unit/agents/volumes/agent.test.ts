@@ -63,10 +63,18 @@ const request = (spec: Partial<PodSpec>): VolumeRequest => ({
   fields: { field: () => "field", resource: () => "1" },
 });
 
-function claim(name: string, spec: Partial<PersistentVolumeSpec>): void {
+function claim(name: string, spec: Partial<PersistentVolumeSpec>, owner?: string): void {
   api.put(persistentVolumes, { metadata: { name: `pv-${name}` }, spec });
   api.put(persistentVolumeClaims, {
-    metadata: { name, namespace: "shop" },
+    metadata: {
+      name,
+      namespace: "shop",
+      ...(owner !== undefined && {
+        ownerReferences: [
+          { apiVersion: "v1", kind: "Pod", name: "web", uid: owner, controller: true },
+        ],
+      }),
+    },
     spec: { volumeName: `pv-${name}` },
     status: { phase: "Bound" },
   });
@@ -116,6 +124,9 @@ test("block volumes become devices at their paths", async () => {
 
 test("an ephemeral volume is a claim of the pod's own", async () => {
   claim("web-v", { local: { path: dataDir } });
+  const spec = { volumes: [{ name: "v", ephemeral: {} }] };
+  expect(volumes.prepare(request(spec))).rejects.toThrow("pod is not owner");
+  claim("web-v", { local: { path: dataDir } }, podOf().metadata.uid);
   const made = await volumes.prepare(request({ volumes: [{ name: "v", ephemeral: {} }] }));
   expect(made.get("v")).toEqual({ path: dataDir, readOnly: false });
 });
