@@ -116,7 +116,8 @@ class Loop<State> {
     };
     for (const object of cache.list()) wake(object);
     const silence = cache.onChange((change) => {
-      for (const key of this.#writes.awaiting(kind, change.key)) this.#queue.add(key);
+      const waiting = this.#writes.awaiting(kind, change.key);
+      if (waiting.size > 0) for (const key of waiting) this.#queue.add(key);
       if (trigger.changed?.(change) === false) return;
       wake(change.before);
       wake(change.after);

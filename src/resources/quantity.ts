@@ -111,12 +111,21 @@ const PLAIN_MILLI: Readonly<Record<string, number>> = {
   Ti: 1024 ** 4 * 1e3,
 };
 
+/** Of the few quantities that a cluster uses again and again. */
+const known = new Map<string, number>();
+
 /** Thousandths of a plain quantity; undefined where only exact arithmetic is safe. */
 function plainMilli(quantity: string | number): number | undefined {
-  const match = PLAIN.exec(String(quantity));
+  const text = String(quantity);
+  const before = known.get(text);
+  if (before !== undefined) return before;
+  const match = PLAIN.exec(text);
   if (match === null) return undefined;
   const milli = Number(match[1]) * (match[2] === undefined ? 1000 : (PLAIN_MILLI[match[2]] ?? 0));
-  return Number.isSafeInteger(milli) ? milli : undefined;
+  if (!Number.isSafeInteger(milli)) return undefined;
+  if (known.size >= limits.quantityCacheMax) known.clear();
+  known.set(text, milli);
+  return milli;
 }
 
 const nanoOf = (quantity: string | number): bigint => parseQuantity(String(quantity)).nano;
