@@ -81,8 +81,11 @@ export interface Controller<State> {
   failed?(state: State, failure: Failure, now: number): readonly Action[];
   /** Runs at once for different keys. Default 4. */
   readonly parallel?: number;
-  /** Least time between two runs of one key, milliseconds. Default `limits.controllerSpacingMs`. */
-  readonly spacingMs?: number;
+  /**
+   * Least time from a run of a key to the next one, milliseconds; a function says it after each
+   * run. Default `limits.controllerSpacingMs`.
+   */
+  readonly spacingMs?: number | ((caches: Caches) => number);
 }
 
 /** Keeps the type of each trigger's object while the array forgets it. */

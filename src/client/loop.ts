@@ -79,10 +79,11 @@ class Loop<State> {
     this.#seen = watchful(options.caches);
     this.#writes = new OwnWrites(options.clock);
     this.#recorder = createRecorder({ ...options, component: `${controller.name}-controller` });
+    const { spacingMs = limits.controllerSpacingMs } = controller;
     this.#queue = new WorkQueue({
       clock: options.clock,
       parallel: controller.parallel ?? 4,
-      spacingMs: controller.spacingMs ?? limits.controllerSpacingMs,
+      spacingMs: () => (typeof spacingMs === "number" ? spacingMs : spacingMs(options.caches)),
       run: (key) => this.#run(key),
     });
   }

@@ -7,8 +7,8 @@ export interface WorkQueueOptions {
   clock: Clock;
   /** Runs at once, for different keys. */
   parallel: number;
-  /** Runs of one key start at least this far apart. */
-  spacingMs: number;
+  /** Asked after a run of a key: the next one starts this much later at least. */
+  spacingMs(): number;
   run(key: string): Promise<void>;
 }
 
@@ -112,7 +112,8 @@ export class WorkQueue {
   }
 
   #rest(key: string): void {
-    const { clock, spacingMs } = this.#options;
+    const { clock } = this.#options;
+    const spacingMs = this.#options.spacingMs();
     if (spacingMs <= 0) {
       this.#rested(key);
       return;
@@ -125,7 +126,7 @@ export class WorkQueue {
     if (this.#dirty.delete(key)) this.add(key);
   }
 
-  /** One timer for all that rest: they rest equally long, so they are over in their order. */
+  /** One timer for all that rest: in their order, also where the spacing just became shorter. */
   #lookAfter(delayMs: number): void {
     if (this.#restTimer !== undefined || this.#closed) return;
     this.#restTimer = this.#options.clock.after(delayMs, () => {

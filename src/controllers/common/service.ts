@@ -92,6 +92,12 @@ export function endpointChanged({ before, after }: CacheChange<Pod>): boolean {
   return left.length !== right.length || left.some((value, i) => value !== right[i]);
 }
 
+/** As `endpointChanged`, for who shows addresses: a pod without any is not there yet. */
+export function addressChanged(change: CacheChange<Pod>): boolean {
+  const has = (pod: Pod | undefined) => pod !== undefined && podAddresses(pod).length > 0;
+  return (has(change.before) || has(change.after)) && endpointChanged(change);
+}
+
 const isSidecar = (container: Container): boolean => container.restartPolicy === "Always";
 
 /**

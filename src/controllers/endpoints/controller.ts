@@ -1,5 +1,5 @@
 import { type Controller, trigger } from "#client/controller.ts";
-import { endpointChanged, podsWith, servicesOf } from "#controllers/common/service.ts";
+import { addressChanged, podsWith, servicesOf } from "#controllers/common/service.ts";
 import { plan, type State } from "#controllers/endpoints/plan.ts";
 import { endpoints } from "#resources/kinds/endpoints.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -17,7 +17,7 @@ export const endpointsController: Controller<State> = {
   // Nothing of ours reads them, so a burst of changes may become one write.
   spacingMs: 1000,
   triggers: [
-    trigger(pods, servicesOf, { changed: endpointChanged }),
+    trigger(pods, servicesOf, { changed: addressChanged }),
     trigger(endpoints, ({ metadata }) => [`${metadata.namespace}/${metadata.name}`], {
       changed: ({ after }) => after === undefined,
     }),

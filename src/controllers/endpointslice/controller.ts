@@ -1,7 +1,8 @@
+import { limits } from "#base/limits.ts";
 import type { Index } from "#client/cache.types.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { podsByNode } from "#controllers/common/pods.ts";
-import { endpointChanged, podsWith, servicesOf } from "#controllers/common/service.ts";
+import { addressChanged, podsWith, servicesOf } from "#controllers/common/service.ts";
 import { MANAGED_BY } from "#controllers/endpointslice/desired.ts";
 import { plan, type State } from "#controllers/endpointslice/plan.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
@@ -23,11 +24,20 @@ const byService: Index<EndpointSlice> = {
   },
 };
 
+/** Every node hears of every slice: the more there are, the more changes become one. */
+const SPACING_MS_PER_NODE = 0.25;
+const SPACING_MS_MAX = 500;
+
 export const endpointSliceController: Controller<State> = {
   name: "endpointslice",
   kind: services,
+  spacingMs: (caches) =>
+    Math.min(
+      SPACING_MS_MAX,
+      limits.controllerSpacingMs + SPACING_MS_PER_NODE * caches.of(nodes).list().length,
+    ),
   triggers: [
-    trigger(pods, servicesOf, { changed: endpointChanged }),
+    trigger(pods, servicesOf, { changed: addressChanged }),
     trigger(endpointSlices, (slice) => byService.values(slice)),
     trigger(
       nodes,

@@ -1,10 +1,12 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { addressChanged } from "#controllers/common/service.ts";
 import { endpointSliceController as controller } from "#controllers/endpointslice/controller.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import { services } from "#resources/kinds/service.ts";
+import type { Stored } from "#resources/meta.ts";
 import type { Pod, Service } from "#resources/types.gen.ts";
 import { podStatus } from "#test/support/build.ts";
 import { tries } from "#test/support/property.ts";
@@ -236,6 +238,34 @@ describe("writes", () => {
     expect(world.settle([controller])).toBe(0);
     expect(world.writes).toBe(writes);
   });
+});
+
+test("a pod wakes its Services only for what endpoints show of it", () => {
+  const changes = (before: object | undefined, after: object | undefined) => {
+    const made = (status: object): Stored<Pod> => ({
+      ...{ apiVersion: "v1", kind: "Pod", spec: { containers: [] }, status },
+      metadata: {
+        name: "a",
+        namespace: "x",
+        uid: "1",
+        resourceVersion: "1",
+        creationTimestamp: "",
+      },
+    });
+    return addressChanged({
+      key: "x/a",
+      before: before && made(before),
+      after: after && made(after),
+    });
+  };
+  const ip = { podIP: "10.42.0.1" };
+  expect(changes(undefined, {})).toBe(false);
+  expect(changes({}, { phase: "Pending" })).toBe(false);
+  expect(changes({}, undefined)).toBe(false);
+  expect(changes({}, ip)).toBe(true);
+  expect(changes(ip, { ...ip, startTime: "2026-01-01T00:00:00Z" })).toBe(false);
+  expect(changes(ip, { ...ip, phase: "Failed" })).toBe(true);
+  expect(changes(ip, undefined)).toBe(true);
 });
 
 test("property: changes lead to exactly the addresses of the pods, in full slices", () => {
