@@ -46,7 +46,7 @@ export const limits = {
    * this many changes at most. Few are told at once.
    */
   fanoutMsPerSecond: 100,
-  fanoutBurstMs: 900,
+  fanoutBurstMs: 1_500,
   /** A watcher counts for this much at least: what its socket takes later is not measured. */
   fanoutTellMsMin: 0.01,
   fanoutPendingMax: 256,
