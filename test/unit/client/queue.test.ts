@@ -6,7 +6,7 @@ function queueOf(spacingMs: number) {
   const clock = fakeClock();
   const ran: string[] = [];
   const queue = new WorkQueue({
-    ...{ clock, spacingMs, parallel: 4 },
+    ...{ clock, spacingMs: () => spacingMs, parallel: 4 },
     run: async (key) => {
       ran.push(`${key} ${clock.monotonic()}`);
     },
