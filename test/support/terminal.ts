@@ -5,7 +5,7 @@ export interface Terminal {
   resize(columns: number, rows: number): void;
   /** As when its window is closed. */
   hangUp(): void;
-  /** Resolves once what was printed since the last match matches. @throws Error past 20 s. */
+  /** Resolves once what was printed since the last match matches. @throws Error past a minute. */
   until(pattern: RegExp): Promise<string>;
   readonly exited: Promise<number>;
 }
