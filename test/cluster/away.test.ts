@@ -157,7 +157,7 @@ test("what changed while a node was cut off is done when it is back, no more", a
   const extra = ["run", "extra", "--image=bramble.local/web:1", "--image-pull-policy=Never"];
   const on = JSON.stringify({ spec: { nodeName: "n2", terminationGracePeriodSeconds: 1 } });
   await cluster.kubectl(...extra, `--overrides=${on}`);
-  await cluster.kubectl("wait", "--for=condition=Ready", "pod/extra", "--timeout=60s");
+  await cluster.kubectl("wait", "--for=condition=Ready", "pod/extra", "--timeout=120s");
   await cluster.lab.partition("n2");
   await cluster.kubectl("delete", "pod", "extra", "--wait=false");
   await cluster.kubectl("patch", "configmap", "page", "-p", '{"data":{"note":"changed"}}');

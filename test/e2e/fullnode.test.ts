@@ -9,11 +9,11 @@ let cluster: Instance;
 
 beforeAll(async () => {
   cluster = await startInstance({ name: "fullnode", images: ["1"], dataBytes: DATA_BYTES });
-}, 90_000);
+}, 270_000);
 
 afterAll(async () => {
   await cluster?.close();
-}, 60_000);
+}, 180_000);
 
 /** One that the node needs is not evicted, however long a busy machine takes. */
 const pod = (name: string): string => `
@@ -29,7 +29,7 @@ spec:
 
 test("a server comes up again on it with its pods, and takes more once there is room", async () => {
   await cluster.apply(pod("stays"));
-  await cluster.must("wait", "--for=condition=Ready", "pod/stays", "--timeout=30s");
+  await cluster.must("wait", "--for=condition=Ready", "pod/stays", "--timeout=120s");
   const status = "jsonpath={.status.containerStatuses[0].containerID} {.status.phase}";
   const before = await cluster.must("get", "pod", "stays", "-o", status);
   const fill = `${cluster.dataDir}/fill`;
@@ -41,13 +41,15 @@ test("a server comes up again on it with its pods, and takes more once there is 
     await fillUp();
     await cluster.start();
     const here = () => cluster.must("exec", "stays", "--", "echo", "here");
-    expect(await eventually("the node answers", 30_000, here)).toBe("here\n");
+    expect(await eventually("the node answers", 60_000, here)).toBe("here\n");
     expect(await cluster.must("get", "pod", "stays", "-o", status)).toBe(before);
   }
+  // What a new start gave back.
+  await fillUp();
   const refused = await cluster.kubectl(["apply", "-f", "-"], { stdin: pod("later") });
   expect(refused.stderr).toContain("the store could not write");
   rmSync(fill);
-  await eventually("it takes a pod", 30_000, () => cluster.apply(pod("later")));
-  await cluster.must("wait", "--for=condition=Ready", "pod/later", "--timeout=60s");
+  await eventually("it takes a pod", 60_000, () => cluster.apply(pod("later")));
+  await cluster.must("wait", "--for=condition=Ready", "pod/later", "--timeout=120s");
   expect(await cluster.must("get", "pod", "stays", "-o", status)).toBe(before);
 }, 180_000);
