@@ -22,7 +22,7 @@ beforeAll(async () => {
   await mustRun(["cp", BRAMBLE, join(machine.disk, "root/bramble")]);
   await machine.must(`systemctl disable --quiet --now firewalld containerd systemd-timesyncd
     ufw --force disable && : >/etc/apt/sources.list && rm -rf /var/lib/apt/lists/*`);
-}, 300_000);
+}, 500_000);
 
 afterAll(async () => {
   await site?.close();

@@ -25,7 +25,7 @@ beforeAll(async () => {
   mustHaveNspawn();
   dir = mkdtempSync(join(tmpdir(), "bramble-readme-"));
   site = await startSite(["first", "second", "third"], { packages: ["openssh-server"] });
-}, 300_000);
+}, 500_000);
 
 afterAll(async () => {
   await site?.close();

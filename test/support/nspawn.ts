@@ -9,7 +9,7 @@ import type { Result } from "#test/support/lab.ts";
 const NSPAWN = join(import.meta.dir, "../lab/nspawn-up");
 const DISKS = `${process.env["LAB_DIR"] ?? "/var/lib/lab"}/nspawn`;
 /** The base system is made once, of packages from the network. */
-const UP_MS_MAX = 180_000;
+const UP_MS_MAX = 400_000;
 const COMMAND_MS_MAX = 90_000;
 
 export interface Machine {
