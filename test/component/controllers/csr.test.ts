@@ -61,6 +61,13 @@ const decision = (type: string, extra: object = {}) => ({
   ...extra,
 });
 
+/** As `write`, by replacing the whole object, as kubectl and client libraries do. */
+async function replace(name: string, conditions: object[]): Promise<TestAnswer> {
+  const { body } = await plane.test.call("GET", `${PATH}/${name}`);
+  const next = { ...body, status: { ...body.status, conditions } };
+  return plane.test.call("PUT", `${PATH}/${name}/approval`, next);
+}
+
 /** Writes a condition or a certificate as an operator or a signer does. */
 async function write(
   api: TestApi,
@@ -344,6 +351,19 @@ describe("approval", () => {
       ["Denied"],
       undefined,
     ]);
+  });
+
+  test("nor is one that is replaced as a whole", async () => {
+    const name = await ask();
+    const both = [decision("Denied"), decision("Approved")];
+    expect((await replace(name, both)).body.message).toContain("mutually exclusive");
+    expect((await replace(name, [decision("Denied")])).code).toBe(200);
+    for (const conditions of [[], [decision("Approved")]]) {
+      const { code, body } = await replace(name, conditions);
+      expect([code, body.message]).toEqual([422, expect.stringContaining("may not remove")]);
+    }
+    await settled();
+    expect(await types(name)).toEqual(["Denied"]);
   });
 
   test("a signer of somebody else's is left to it", async () => {
