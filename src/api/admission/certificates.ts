@@ -4,6 +4,7 @@
  * CertificateSubjectRestriction).
  */
 import type { Attributes, MakePlugin } from "#api/admission.ts";
+import { timestamp } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { messageOf } from "#base/errors.ts";
 import { type CertificateRequest, readRequest } from "#base/x509.ts";
@@ -45,8 +46,24 @@ export const certificates: MakePlugin = (core) => {
     throw refuse.forbidden(attributes.resource.kind, attributes.name, why);
   }
 
+  /** Conditions without their times get them (registry certificates strategy). */
+  function setTimes({ object, old }: Attributes): void {
+    const now = timestamp(core.clock.now());
+    const before = (old as CertificateSigningRequest).status?.conditions ?? [];
+    for (const each of (object as CertificateSigningRequest).status?.conditions ?? []) {
+      const same = before.find(({ type, status }) => type === each.type && status === each.status);
+      each.lastUpdateTime ??= now;
+      each.lastTransitionTime ??= same?.lastTransitionTime ?? now;
+    }
+  }
+
   return {
     name: "Certificates",
+    mutate(attributes): void {
+      const { resource, operation, subresource } = attributes;
+      if (resource.bucket !== BUCKET || operation !== "UPDATE" || subresource === "") return;
+      setTimes(attributes);
+    },
     validate(attributes): void | Promise<void> {
       const { resource, operation, subresource, old } = attributes;
       if (resource.bucket !== BUCKET) return;

@@ -122,9 +122,7 @@ beforeAll(async () => {
     await write(api, "denied-54m", "approval", { conditions: [decision("Denied")] });
   });
   await leave(0, async (api) => {
-    const lastUpdateTime = new Date().toISOString().replace(/\.\d+/, "");
-    const conditions = [decision("Denied", { lastUpdateTime })];
-    await write(api, "denied-now", "approval", { conditions });
+    await write(api, "denied-now", "approval", { conditions: [decision("Denied")] });
   });
   plane = await startPlane([], {
     store,
@@ -364,6 +362,17 @@ describe("approval", () => {
     }
     await settled();
     expect(await types(name)).toEqual(["Denied"]);
+  });
+
+  test("a condition without its times gets them, and keeps them", async () => {
+    const name = await ask({ signer: FOREIGN });
+    await approve(name);
+    const [first] = (await found(name))?.status?.conditions ?? [];
+    expect(Date.now() - Date.parse(first?.lastUpdateTime ?? "")).toBeLessThan(10_000);
+    expect(first?.lastTransitionTime).toBe(first?.lastUpdateTime);
+    await replace(name, [decision("Approved", { lastUpdateTime: "2026-01-01T00:00:00Z" })]);
+    const [again] = (await found(name))?.status?.conditions ?? [];
+    expect(again?.lastTransitionTime).toBe(first?.lastTransitionTime);
   });
 
   test("a signer of somebody else's is left to it", async () => {
