@@ -11,11 +11,14 @@ import type { Pod, RuntimeClass } from "#resources/types.gen.ts";
 export const runtimeClass: MakePlugin = ({ store }) => {
   async function admit({ object, resource, name }: Attributes): Promise<void> {
     const { spec } = object as Pod;
-    const wanted = spec?.runtimeClassName;
-    if (spec === undefined || !wanted) return;
+    if (spec === undefined) return;
+    const wanted = spec.runtimeClassName;
     const forbid = (why: string): never => {
       throw refuse.forbidden(resource.kind, name, why);
     };
+    const unasked =
+      "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead";
+    if (!wanted) return spec.overhead === undefined ? undefined : forbid(unasked);
     const item = await store.get(`node.k8s.io/runtimeclasses/${wanted}`);
     if (item === undefined) return forbid(`pod rejected: RuntimeClass "${wanted}" not found`);
     const { overhead, scheduling } = peek<RuntimeClass>(item);
@@ -25,7 +28,7 @@ export const runtimeClass: MakePlugin = ({ store }) => {
       }
       spec.overhead = { ...overhead.podFixed };
     } else if (spec.overhead !== undefined) {
-      forbid("pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead");
+      forbid(unasked);
     }
     for (const [key, value] of Object.entries(scheduling?.nodeSelector ?? {})) {
       const before = spec.nodeSelector?.[key];

@@ -124,6 +124,7 @@ describe("a runtime class", () => {
   test.each<[string, object, string]>([
     ["another place", { runtimeClassName: "boxed", nodeSelector: { box: "no" } }, "conflict"],
     ["another overhead", { runtimeClassName: "boxed", overhead: { memory: "1Mi" } }, "match"],
+    ["an overhead of nobody", { overhead: { memory: "1Mi" } }, "without corresponding"],
   ])("takes no pod that asks for %s", async (_, spec, why) => {
     const { code, body } = await post(`${await fresh()}/pods`, pod("p", spec));
     expect([code, body.message]).toEqual([403, expect.stringContaining(why)]);
