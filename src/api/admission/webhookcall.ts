@@ -23,8 +23,11 @@ export interface Verdict {
 }
 
 const SECONDS_DEFAULT = 10;
+const REVIEW = { kind: "AdmissionReview", apiVersion: "admission.k8s.io/v1" } as const;
 
 interface Answer {
+  apiVersion?: string;
+  kind?: string;
   response?: {
     uid?: string;
     allowed?: boolean;
@@ -36,7 +39,12 @@ interface Answer {
 }
 
 function verdictOf(text: string, uid: string): Verdict {
-  const { response } = JSON.parse(text) as Answer;
+  const { apiVersion, kind, response } = JSON.parse(text) as Answer;
+  if (apiVersion !== REVIEW.apiVersion || kind !== REVIEW.kind) {
+    throw new Error(
+      `expected webhook response of ${REVIEW.apiVersion}, got ${apiVersion}, ${kind}`,
+    );
+  }
   if (response === undefined)
     throw new Error("expected response.kind=AdmissionReview, got no response");
   if (response.uid !== uid)
@@ -75,8 +83,7 @@ export async function callWebhook(
 ): Promise<Verdict> {
   const uid = core.random.uuid();
   const review = {
-    kind: "AdmissionReview",
-    apiVersion: "admission.k8s.io/v1",
+    ...REVIEW,
     request: {
       uid,
       ...requestOf(attributes, seen),

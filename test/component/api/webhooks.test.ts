@@ -282,6 +282,10 @@ describe("a validating webhook", () => {
     ["has no response", () => JSON.stringify({ apiVersion })],
     ["is of another request", () => review({ uid: "other", allowed: true })],
     [
+      "is of a version that was not offered",
+      (of) => review({ uid: uidOf(of), allowed: true }).replace("/v1", "/v1beta1"),
+    ],
+    [
       "has a patch that is none",
       (of) => review({ uid: uidOf(of), allowed: true, patchType: "JSONPatch", patch: btoa("{") }),
     ],
