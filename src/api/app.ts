@@ -171,7 +171,11 @@ async function handle(
     : caller;
   if (user !== caller) trail?.actsAs(user);
   const target = isApi ? parseTarget(path) : undefined;
-  const known: Known = { request, env, user, path, query, target };
+  const annotate = trail?.annotate;
+  const known: Known = {
+    ...{ request, env, user, path, query, target },
+    ...(annotate && { annotate }),
+  };
   if (env.user !== undefined) return answer(parts, known);
   const verb = target === undefined ? methodVerb(request) : verbFor(request.method, target, query);
   const turn = parts.flowControl.enter({ user, verb, path, target });
@@ -193,11 +197,12 @@ interface Known {
   readonly path: string;
   readonly query: string;
   readonly target: Target | undefined;
+  readonly annotate?: Trail["annotate"];
 }
 
 async function answer(parts: Parts, known: Known): Promise<Response> {
   const { core, system, inFlight } = parts;
-  const { request, env, user, path, query, target } = known;
+  const { request, env, user, path, query, target, annotate } = known;
   if (target !== undefined && parts.aggregation.serves(target.group, target.version)) {
     const { rest: _rest, watch: _watch, ...about } = target;
     await core.authorizer.require({ user, verb: verbFor(request.method, target, query), ...about });
@@ -206,7 +211,8 @@ async function answer(parts: Parts, known: Known): Promise<Response> {
   if (target !== undefined) {
     inFlight.enter();
     try {
-      return await serveResource(core, { request, env, user, target, query });
+      const incoming = { request, env, user, target, query, ...(annotate && { annotate }) };
+      return await serveResource(core, incoming);
     } finally {
       inFlight.leave();
     }

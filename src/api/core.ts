@@ -62,6 +62,8 @@ export interface Call {
   readonly query: URLSearchParams;
   /** Sent as `Warning: 299` headers. */
   readonly warnings: string[];
+  /** Notes something for the audit log, where there is one. */
+  readonly annotate?: (key: string, value: string) => void;
 }
 
 export interface Core {

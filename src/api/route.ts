@@ -19,6 +19,7 @@ export interface Incoming {
   readonly target: Target;
   /** Without its question mark. */
   readonly query: string;
+  readonly annotate?: Call["annotate"] & object;
 }
 
 const NO_QUERY = new URLSearchParams();
@@ -116,7 +117,7 @@ function narrowing(query: URLSearchParams): Narrowing {
  * before.
  */
 export async function serveResource(core: Core, incoming: Incoming): Promise<Response> {
-  const { request, env, user, target } = incoming;
+  const { request, env, user, target, annotate } = incoming;
   const query = incoming.query === "" ? NO_QUERY : new URLSearchParams(incoming.query);
   const verb = verbOf(request.method, target, query);
   if (!isMaster(user)) {
@@ -126,7 +127,10 @@ export async function serveResource(core: Core, incoming: Incoming): Promise<Res
   const resource = core.registry.find(target.group, target.version, target.plural);
   if (resource === undefined) throw refuse.noPath();
   checkScope(resource, target);
-  const call: Call = { request, env, user, verb, target, resource, query, warnings: [] };
+  const call: Call = {
+    ...{ request, env, user, verb, target, resource, query, warnings: [] },
+    ...(annotate && { annotate }),
+  };
   if (resource.deprecation !== undefined) call.warnings.push(resource.deprecation);
   try {
     return await serveCall(core, call);

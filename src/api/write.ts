@@ -65,6 +65,7 @@ export function attributesOf(call: Call, about: About): Attributes {
     user: call.user,
     dryRun: call.query.size > 0 && isDryRun(call),
     warnings: call.warnings,
+    ...(call.annotate && { annotate: call.annotate }),
     undo: [],
   };
 }

@@ -75,6 +75,7 @@ export class Trail {
   #user: UserInfo | undefined;
   #actingAs: UserInfo | undefined;
   #requestBody: Promise<unknown> | undefined;
+  readonly #annotations = new Map<string, string>();
 
   constructor(parts: TrailParts, subject: Subject) {
     this.#parts = parts;
@@ -102,6 +103,11 @@ export class Trail {
     }
     void this.#write("RequestReceived");
   }
+
+  /** What admission has to say; of each key the first word counts, as upstream. */
+  readonly annotate = (key: string, value: string): void => {
+    if (!this.#annotations.has(key)) this.#annotations.set(key, value);
+  };
 
   actsAs(user: UserInfo): void {
     this.#actingAs = user;
@@ -156,6 +162,7 @@ export class Trail {
         ...(answer !== undefined && { responseObject: shownOf(answer, verdict) }),
         requestReceivedTimestamp: micro(this.#receivedMs),
         stageTimestamp: micro(stageMs),
+        ...(this.#annotations.size > 0 && { annotations: Object.fromEntries(this.#annotations) }),
       }),
     );
   }

@@ -1,0 +1,62 @@
+/** What admission says of a request goes into the audit log with it. */
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { parsePolicy } from "#api/audit/policy.ts";
+import { startApi, type TestApi } from "#test/support/api.ts";
+
+interface Noted {
+  readonly stage: string;
+  readonly annotations?: Record<string, string>;
+}
+
+const lines: string[] = [];
+let api: TestApi;
+beforeAll(async () => {
+  const policy = parsePolicy(
+    "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n",
+  );
+  api = await startApi({ audit: { policy, write: (line) => void lines.push(line) } });
+});
+afterAll(() => api.close());
+beforeEach(() => {
+  lines.length = 0;
+});
+
+/** Of the last request, when it was answered. */
+const notes = (): Record<string, string> | undefined =>
+  lines
+    .map((line) => JSON.parse(line) as Noted)
+    .filter(({ stage }) => stage === "ResponseComplete")
+    .at(-1)?.annotations;
+
+test("the notes of a policy, and what it found where it shall only be told", async () => {
+  const admission = "/apis/admissionregistration.k8s.io/v1";
+  await api.create(`${admission}/validatingadmissionpolicies`, {
+    metadata: { name: "notes.example.com" },
+    spec: {
+      matchConstraints: {
+        resourceRules: [
+          {
+            apiGroups: [""],
+            apiVersions: ["v1"],
+            operations: ["CREATE"],
+            resources: ["configmaps"],
+          },
+        ],
+      },
+      validations: [{ expression: "has(object.data)", message: "it is empty" }],
+      auditAnnotations: [{ key: "named", valueExpression: "'by ' + object.metadata.name" }],
+    },
+  } as object);
+  await api.create(`${admission}/validatingadmissionpolicybindings`, {
+    metadata: { name: "notes" },
+    spec: { policyName: "notes.example.com", validationActions: ["Audit"] },
+  } as object);
+  const path = "/api/v1/namespaces/default/configmaps";
+  expect((await api.call("POST", path, { metadata: { name: "a" } })).code).toBe(201);
+  const { "validation.policy.admission.k8s.io/validation_failure": failure = "", ...rest } =
+    notes() ?? {};
+  expect(rest).toEqual({ "notes.example.com/named": "by a" });
+  expect(JSON.parse(failure)).toMatchObject([
+    { message: "it is empty", policy: "notes.example.com", validationActions: ["Audit"] },
+  ]);
+});
