@@ -19,6 +19,10 @@ const CHECKS: Record<string, readonly Check[]> = {
   baseline: baselineChecks,
   restricted: restrictedChecks,
 };
+/** From what allows most to what allows least. */
+const LEVELS = ["privileged", "baseline", "restricted"];
+/** Of a namespace that gets a level, as upstream. */
+const EXISTING_PODS_MAX = 3_000;
 const MODES = ["enforce", "audit", "warn"] as const;
 type Mode = (typeof MODES)[number];
 
@@ -40,15 +44,32 @@ function levelOf(labels: Readonly<Record<string, string>>, mode: Mode): Level {
   };
 }
 
+const found = (level: string, pod: Pod) => {
+  const { spec } = pod;
+  return spec === undefined ? [] : (CHECKS[level] ?? []).flatMap((check) => check(spec, pod) ?? []);
+};
+
 /**
  * What the level does not allow: `reason (detail), reason (detail)`; undefined where all is well.
  */
 export function violations(level: string, pod: Pod): string | undefined {
-  const { spec } = pod;
-  if (spec === undefined) return undefined;
-  const found = (CHECKS[level] ?? []).flatMap((check) => check(spec, pod) ?? []);
-  if (found.length === 0) return undefined;
-  return found.map(({ reason, detail }) => `${reason} (${detail})`).join(", ");
+  const all = found(level, pod).map(({ reason, detail }) => `${reason} (${detail})`);
+  return all.length === 0 ? undefined : all.join(", ");
+}
+
+/** `a (and 2 other pods): reason, reason`, a line for each sort of trouble. */
+function sorts(level: string, all: readonly Pod[]): string[] {
+  const names = new Map<string, string[]>();
+  for (const pod of all) {
+    const reasons = found(level, pod).map(({ reason }) => reason);
+    if (reasons.length === 0) continue;
+    const why = reasons.join(", ");
+    names.set(why, [...(names.get(why) ?? []), pod.metadata?.name ?? ""]);
+  }
+  return [...names].map(([why, [first, ...rest]]) => {
+    const others = rest.length === 1 ? "1 other pod" : `${rest.length} other pods`;
+    return `${first}${rest.length === 0 ? "" : ` (and ${others})`}: ${why}`;
+  });
 }
 
 type Holder = {
@@ -88,16 +109,47 @@ function labelCauses(namespace: Namespace): Cause[] {
   return causes;
 }
 
+const shown = ({ level, version }: Level): string => `"${level}:${version}"`;
+
+/** The new level to enforce, where it allows less than the one before. */
+function tightened(namespace: Namespace, old: Namespace | undefined): Level | undefined {
+  const next = levelOf(namespace.metadata?.labels ?? {}, "enforce");
+  const before = levelOf(old?.metadata?.labels ?? {}, "enforce");
+  if (next.level === "privileged" || sameJson(next, before)) return undefined;
+  const tighter = LEVELS.indexOf(next.level) > LEVELS.indexOf(before.level);
+  return tighter || next.version !== before.version ? next : undefined;
+}
+
 export const podSecurity: MakePlugin = ({ store }) => {
+  /** Pods stay that a namespace's new level would refuse: who sets it is told. */
+  async function tell({ name, object, old, warnings }: Attributes): Promise<void> {
+    const level = tightened(object as Namespace, old as Namespace | undefined);
+    if (level === undefined) return;
+    const page = await store.list({ prefix: `core/pods/${name}/`, limit: EXISTING_PODS_MAX });
+    const lines = sorts(
+      level.level,
+      page.items.map((item) => peek<Pod>(item)),
+    );
+    if (lines.length === 0) return;
+    const head = `existing pods in namespace "${name}" violate the new PodSecurity enforce level`;
+    warnings.push(`${head} ${shown(level)}`, ...lines);
+  }
+
   async function check(attributes: Attributes, pod: Pod, enforced: boolean): Promise<void> {
     const item = await store.get(`core/namespaces/${attributes.namespace}`);
     if (item === undefined) return;
     const { labels = {} } = peek<Namespace>(item).metadata;
     const enforce = levelOf(labels, "enforce");
-    const found = enforced ? violations(enforce.level, pod) : undefined;
-    const shown = ({ level, version }: Level): string => `"${level}:${version}"`;
-    if (found !== undefined) {
-      const why = `violates PodSecurity ${shown(enforce)}: ${found}`;
+    const refused = enforced ? violations(enforce.level, pod) : undefined;
+    if (enforced) attributes.annotate?.(`${LABEL}enforce-policy`, shown(enforce).slice(1, -1));
+    const audit = levelOf(labels, "audit");
+    const noted = violations(audit.level, pod);
+    if (noted !== undefined) {
+      const text = `would violate PodSecurity ${shown(audit)}: ${noted}`;
+      attributes.annotate?.(`${LABEL}audit-violations`, text);
+    }
+    if (refused !== undefined) {
+      const why = `violates PodSecurity ${shown(enforce)}: ${refused}`;
       throw refuse.forbidden(attributes.resource.kind, attributes.name, why);
     }
     const warn = levelOf(labels, "warn");
@@ -127,6 +179,7 @@ export const podSecurity: MakePlugin = ({ store }) => {
       if (resource.bucket === "core/namespaces") {
         const causes = labelCauses(object as Namespace);
         if (causes.length > 0) throw refuse.invalid(resource.kind, name, causes);
+        return operation === "UPDATE" ? tell(attributes) : undefined;
       }
       const template = WORKLOADS.has(resource.bucket) ? templateOf(object as Holder) : undefined;
       return template === undefined ? undefined : check(attributes, template as Pod, false);

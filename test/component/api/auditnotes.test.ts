@@ -8,6 +8,7 @@ interface Noted {
   readonly annotations?: Record<string, string>;
 }
 
+const LEVEL = "pod-security.kubernetes.io";
 const lines: string[] = [];
 let api: TestApi;
 beforeAll(async () => {
@@ -15,6 +16,12 @@ beforeAll(async () => {
     "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n",
   );
   api = await startApi({ audit: { policy, write: (line) => void lines.push(line) } });
+  await api.create("/api/v1/namespaces", {
+    metadata: {
+      name: "noted",
+      labels: { [`${LEVEL}/audit`]: "restricted", [`${LEVEL}/enforce`]: "baseline" },
+    },
+  });
 });
 afterAll(() => api.close());
 beforeEach(() => {
@@ -27,6 +34,23 @@ const notes = (): Record<string, string> | undefined =>
     .map((line) => JSON.parse(line) as Noted)
     .filter(({ stage }) => stage === "ResponseComplete")
     .at(-1)?.annotations;
+
+const pod = (spec: object = {}) => ({
+  metadata: { name: "p" },
+  spec: { containers: [{ name: "c", image: "i" }], ...spec },
+});
+
+test("the level that is only watched, and the one that is enforced", async () => {
+  expect((await api.call("POST", "/api/v1/namespaces/noted/pods", pod())).code).toBe(201);
+  expect(notes()).toEqual({
+    [`${LEVEL}/enforce-policy`]: "baseline:latest",
+    [`${LEVEL}/audit-violations`]: expect.stringMatching(
+      /^would violate PodSecurity "restricted:latest": allowPrivilegeEscalation != false/,
+    ),
+  });
+  const refused = await api.call("POST", "/api/v1/namespaces/noted/pods", pod({ hostPID: true }));
+  expect([refused.code, Object.keys(notes() ?? {}).length]).toEqual([403, 2]);
+});
 
 test("the notes of a policy, and what it found where it shall only be told", async () => {
   const admission = "/apis/admissionregistration.k8s.io/v1";

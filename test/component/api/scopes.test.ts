@@ -216,6 +216,18 @@ describe("a limit", () => {
 describe("a level of security", () => {
   const LEVEL = "pod-security.kubernetes.io";
 
+  test("that a namespace gets later is told of the pods which it would refuse", async () => {
+    const ns = await fresh();
+    await post(`${ns}/pods`, pod("good"));
+    await post(`${ns}/pods`, pod("bad", { hostNetwork: true }));
+    const labels = { [`${LEVEL}/enforce`]: "baseline" };
+    const { code, headers } = await api.call("PATCH", ns, { metadata: { labels } }, MERGE);
+    const warning = headers.get("warning") ?? "";
+    expect([code, warning]).toEqual([200, expect.stringContaining("existing pods in namespace")]);
+    expect(warning).toContain("bad: host namespaces");
+    expect(warning).not.toContain("good");
+  });
+
   test("holds for what is added to a pod, and not for what is said of it", async () => {
     const ns = await fresh();
     const before = { hostNetwork: true, schedulingGates: [{ name: "example.com/wait" }] };
