@@ -51,6 +51,7 @@ function tryPatch<T>(call: Call, run: () => T): T {
     return run();
   } catch (error) {
     if (!(error instanceof PatchError)) throw error;
+    if (error.code === 413) throw refuse.tooLarge(error.message);
     if (error.code !== 422) throw refuse.badRequest(error.message);
     throw new ApiError(422, "Invalid", error.message, {
       ...(call.target.name && { name: call.target.name }),

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { limits } from "#base/limits.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
 
 let api: TestApi;
@@ -103,6 +104,21 @@ describe("patches", () => {
       JSON_PATCH,
     );
     expect(bad.code).toBe(422);
+  });
+
+  test("JSON: as many operations as the limit says, and no more", async () => {
+    await api.create(PATH, deployment("many"));
+    const patch = (count: number) =>
+      Array.from({ length: count }, () => ({ op: "test", path: "/spec/replicas", value: 1 }));
+    const most = limits.jsonPatchOperationsMax;
+    expect((await api.call("PATCH", `${PATH}/many`, patch(most), JSON_PATCH)).code).toBe(200);
+    const { code, body } = await api.call("PATCH", `${PATH}/many`, patch(most + 1), JSON_PATCH);
+    const words = `The allowed maximum operations in a JSON patch is ${most}, got ${most + 1}`;
+    expect([code, body.reason, body.message]).toEqual([
+      413,
+      "RequestEntityTooLarge",
+      `Request entity too large: ${words}`,
+    ]);
   });
 
   test.each([
