@@ -27,7 +27,6 @@ export class Run {
   }
 
   isAt(items: readonly Item[], from: number): boolean {
-    if (items.length - from < this.length) return false;
     return this.keys.every((key, index) => {
       const item = items[from + index];
       return item?.revision === this.revisions[index] && item?.key === key;

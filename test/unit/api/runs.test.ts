@@ -76,7 +76,8 @@ test("a change leaves most runs as they are, wherever it is", () => {
 
 test("one key with two revisions, or one revision of two keys, are two runs", () => {
   const runs = new Runs(fakeClock());
-  for (const items of [[item("a", 1)], [item("a", 2)], [item("b", 2)]]) {
+  const [a, b, c] = [item("a", 1), item("b", 2), item("c", 2)];
+  for (const items of [[a], [item("a", 2)], [b], [a, b], [a, c]]) {
     for (let i = 0; i < 3; i++) expect(send(runs, [...items]).text).toBe(textOf(items));
   }
 });
@@ -95,8 +96,10 @@ test("what nobody asks for is forgotten, and may come back", async () => {
   const items = many(300);
   for (let i = 0; i < 3; i++) send(runs, items);
   expect(runs.bytes).toBeGreaterThan(0);
+  const [first] = runs.of(items);
+  expect(first?.kept).toBeDefined();
   await clock.advance(2 * limits.runIdleMs);
-  expect([runs.bytes, clock.timers]).toEqual([0, 0]);
+  expect([runs.bytes, clock.timers, first?.kept]).toEqual([0, 0, undefined]);
   for (let i = 0; i < 2; i++) expect(send(runs, items).kept).toBe(0);
   expect(send(runs, items).made).toBe(0);
   runs.close();
