@@ -178,6 +178,38 @@ describe("bounds", () => {
     },
   );
 
+  test("a long list that is asked for again and again is what it was, or what it came to be", async () => {
+    await server.create("/api/v1/namespaces", { metadata: { name: "again" } } as object);
+    const path = "/api/v1/namespaces/again/configmaps";
+    const one = (at: number) => ({
+      metadata: { name: `m${at}` },
+      data: { text: "ä€".repeat(300) },
+    });
+    const numbers = Array.from({ length: 900 }, (_, at) => at);
+    await Promise.all(numbers.map((at) => server.create(path, one(at))));
+    const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
+    const both = async (query: string) => {
+      const options = { headers, tls: { ca: server.caPem } };
+      const outside = await fetch(server.url + path + query, options);
+      const inside = await server.api.fetch(new Request(`http://in${path}${query}`, { headers }));
+      expect(await outside.text()).toBe(await inside.text());
+    };
+    for (let round = 0; round < 4; round += 1) {
+      for (const query of ["", "?limit=400", "?resourceVersion=0", ""]) await both(query);
+      const raw = new Raw();
+      raw.send(`GET ${path} HTTP/1.0`, AUTH, "", "");
+      await raw.over();
+      const body = JSON.parse(
+        Buffer.from(raw.text, "latin1").toString().split("\r\n\r\n")[1] ?? "",
+      );
+      expect(body.items).toHaveLength(900 - round);
+      await server.call("DELETE", `${path}/m${round * 250}`);
+      const labels = { metadata: { labels: { round: `${round}` } } };
+      const merge = { headers: { "content-type": "application/merge-patch+json" } };
+      await server.call("PATCH", `${path}/m${round * 250 + 100}`, labels, merge);
+    }
+  }, 20_000);
+
   test("a client that goes away ends its watch", async () => {
     const raw = new Raw();
     raw.send(...get(`${MAPS}?watch=1&resourceVersion=0`));
