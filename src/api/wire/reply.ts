@@ -105,17 +105,12 @@ async function send(writer: Writer, bytes: Bytes): Promise<void> {
   bytes.release();
 }
 
-/** A chunk that was kept is sent as it is: to read it once more costs as much as to pack it. */
-async function sendKept(writer: Writer, chunk: Uint8Array): Promise<void> {
-  writer.write(chunk);
-  if (!writer.ready) await writer.drained();
+/** The slice as it was sent before, where it is a chunk of its own and was kept. */
+function chunkOf({ kept, before, after }: Slice): Uint8Array | undefined {
+  return before === "" && after === "," ? kept?.chunk : undefined;
 }
 
-async function sendSlice(writer: Writer, slice: Slice, framed: boolean): Promise<void> {
-  const { kept, before, after } = slice;
-  if (framed && kept !== undefined && before === "" && after === ",") {
-    return sendKept(writer, kept.chunk);
-  }
+function sendMade(writer: Writer, slice: Slice, framed: boolean): Promise<void> {
   const bytes = bytesOf(slice);
   if (framed) {
     bytes.putBefore(`${bytes.size.toString(16)}\r\n`);
@@ -126,8 +121,18 @@ async function sendSlice(writer: Writer, slice: Slice, framed: boolean): Promise
 
 /** Others get their turn between two slices, also where the client takes all at once. */
 async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boolean): Promise<void> {
+  let inRow = 0;
   for (const slice of slices) {
-    await sendSlice(writer, slice, framed);
+    const chunk = framed ? chunkOf(slice) : undefined;
+    if (chunk === undefined) await sendMade(writer, slice, framed);
+    else {
+      // To copy it costs as much as to make it.
+      writer.write(chunk);
+      inRow += chunk.length;
+      if (writer.ready && inRow < IN_ROW_BYTES) continue;
+      await writer.drained();
+    }
+    inRow = 0;
     await turn();
     if (writer.closed) return;
   }
