@@ -178,7 +178,7 @@ describe("bounds", () => {
     },
   );
 
-  test("a long list that is asked for again and again is what it was, or what it came to be", async () => {
+  test("a long list asked for again and again is as it was, or as it came to be", async () => {
     await server.create("/api/v1/namespaces", { metadata: { name: "again" } } as object);
     const path = "/api/v1/namespaces/again/configmaps";
     const one = (at: number) => ({
