@@ -178,7 +178,7 @@ test("where only IPv6 leads to a device it is seen, taken in and joins by it", a
   const code = /--code (\S+)/.exec(waiting.log())?.[1] ?? "";
   const adopted = await bramble("n1", "adopt", "n4", "--code", code);
   expect(adopted).toMatchObject({ exitCode: 0, stderr: "" });
-  expect(waiting.log()).toContain(`server=https://[${six("n1")}]:6443`);
+  await waiting.says(`server=https://[${six("n1")}]:6443`);
   await until("n4 has shown itself", 60_000, () => renewedMs("n4").then(Boolean, () => false));
   await waiting.end();
   expect(await bramble("n1", "node", "remove", "n4")).toMatchObject({ exitCode: 0 });
