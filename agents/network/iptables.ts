@@ -2,6 +2,7 @@
  * The single writer of packet rules: what each owner wants, compared with what is there, in one
  * atomic `iptables-restore --noflush` a change. Only chains that changed are written.
  */
+
 import { instanceTag } from "#agents/network/instance.ts";
 import type { Draft } from "#agents/network/ledger.ts";
 import { Ledger } from "#agents/network/ledger.ts";
@@ -13,6 +14,7 @@ import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
+import { nextTurn } from "#base/turn.ts";
 
 export interface IptablesOptions {
   run: Run;
@@ -30,8 +32,6 @@ export interface IptablesOptions {
 const OWNERS = ["policy", "dns", "proxy", "network"];
 /** Lines handled between two pauses of the event loop: some milliseconds on a small board. */
 const LINES_PER_TURN = 1_000;
-
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 class IptablesWriter implements PacketWriter {
   readonly #options: IptablesOptions;
@@ -104,7 +104,7 @@ class IptablesWriter implements PacketWriter {
     const wanted = new Map(this.#applied).set(owner, rules);
     const state = this.#ledger.needsState(wanted) ? await this.#read() : undefined;
     if (this.#ledger.blank && state !== undefined) this.#ledger.adopt(state);
-    await pause();
+    await nextTurn();
     await this.#restore(this.#ledger.difference(owner, this.#applied.get(owner), wanted, state));
     this.#applied = wanted;
   }
@@ -130,11 +130,11 @@ class IptablesWriter implements PacketWriter {
       touched += change.hook.length + change.unhook.length;
       for (const part of renderChange(change, this.#names)) {
         parts.push(part);
-        if (++lines % LINES_PER_TURN === 0) await pause();
+        if (++lines % LINES_PER_TURN === 0) await nextTurn();
       }
     }
     if (touched === 0) return 0;
-    await pause();
+    await nextTurn();
     const result = await this.#options.run([`${this.#program}-restore`, "--noflush", "--wait"], {
       stdin: parts.join(""),
       timeoutMs: limits.packetRulesMsMax,
@@ -155,7 +155,7 @@ class IptablesWriter implements PacketWriter {
       const end = result.stdout.indexOf("\n", at);
       reader.line(result.stdout.slice(at, end < 0 ? undefined : end));
       at = end < 0 ? result.stdout.length : end + 1;
-      if (++lines % LINES_PER_TURN === 0) await pause();
+      if (++lines % LINES_PER_TURN === 0) await nextTurn();
     }
     if (!reader.whole) throw new Error("read packet rules: more output than is read");
     return reader.state;

@@ -1,8 +1,10 @@
 /** What is planned for each Service, so that a change plans one of them and not 5,000. */
+
 import { changedUdpPorts } from "#agents/proxy/conntrack.ts";
 import { healthOf, type ServiceHealth } from "#agents/proxy/health.ts";
 import type { ProxyConfig, ServicePortPlan } from "#agents/proxy/plan.ts";
 import { planService, serviceOf } from "#agents/proxy/plan.ts";
+import { nextTurn } from "#base/turn.ts";
 import type { CacheChange, Caches, Index } from "#client/cache.types.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { services } from "#resources/kinds/service.ts";
@@ -24,8 +26,6 @@ export const slicesOfService: Index<EndpointSlice> = {
 
 /** Services planned between two pauses of the event loop. */
 const SERVICES_PER_TURN = 200;
-
-const pause = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 export class ServiceRules {
   readonly #caches: Caches;
@@ -74,7 +74,7 @@ export class ServiceRules {
     for (const key of dirty) {
       before.set(key, this.#planned.get(key));
       this.#plan(key);
-      if (++turn % SERVICES_PER_TURN === 0) await pause();
+      if (++turn % SERVICES_PER_TURN === 0) await nextTurn();
     }
     try {
       await apply(this.#join(), this.#config);

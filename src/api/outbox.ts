@@ -2,7 +2,9 @@
  * What waits for one watcher's client. What was there at the start is made when the client is ready
  * for it; changes wait behind it, as many as a bound allows: past it the watcher is cut.
  */
+
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 
 type Controller = ReadableStreamDefaultController<Uint8Array>;
 
@@ -112,7 +114,7 @@ export class Outbox {
 
   /** Others get their turn, also where the client takes all at once. */
   #later(sink: Sink): void {
-    const taken = sink.ready ? turn() : sink.drained();
+    const taken = sink.ready ? nextTurn() : sink.drained();
     void taken.then(() => this.#pump(sink));
   }
 
@@ -182,8 +184,6 @@ export class Outbox {
     this.#close();
   }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /**
  * The answer to a watch. Does what a Response does, and makes one, with its stream, only where

@@ -2,6 +2,7 @@
  * Rules of custom resources in CEL (`x-kubernetes-validations`), compiled when they first run.
  * KEP-2876.
  */
+
 import { compileCel, type Program } from "#api/cel/compile.ts";
 import { CompileError, CostError } from "#api/cel/engine/problems.ts";
 import { optionalOf, type Type } from "#api/cel/engine/types.ts";
@@ -9,6 +10,7 @@ import { Optional, type Value } from "#api/cel/engine/values.ts";
 import { type CelSchema, type Declared, declareSchema } from "#api/cel/schema.ts";
 import { isObject, sameJson } from "#api/json.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 import { type Cause, duplicate, forbidden, invalid, required } from "#resources/field.ts";
 import type { ValidationRule } from "#resources/types.gen.ts";
 
@@ -311,6 +313,6 @@ export async function validateRules(
   for (;;) {
     const next = run.next();
     if (next.done === true) return next.value;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 }

@@ -13,6 +13,7 @@ import { fromJson, LazyObject, type Value } from "#api/cel/engine/values.ts";
 import { authorizerOf, type Decisions, Undecided } from "#api/cel/functions/authorizer.ts";
 import { namespaceShape, requestShape, type Sight, variablesOf } from "#api/policy/environment.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 import type { ApiObject } from "#resources/meta.ts";
 
 const programs = new BoundedMap<string, Program>(limits.celProgramsMax);
@@ -116,7 +117,7 @@ export class Budget {
     this.#run += cost;
     if (this.#run < limits.celStepsPerTurn) return;
     this.#run = 0;
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
   }
 }
 

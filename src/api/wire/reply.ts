@@ -1,10 +1,12 @@
 /** Writes a Response to a connection: whole where its body is known, else in chunks. */
+
 import { STATUS_CODES } from "node:http";
 import { type Outbox, outboxOf, type Sink } from "#api/outbox.ts";
 import { type Slice, slicesOf } from "#api/slices.ts";
 import { plainHeadersOf, wholeBodyOf } from "#api/whole.ts";
 import { Bytes, bytesMaxOf } from "#api/wire/bytes.ts";
 import type { Writer } from "#api/wire/writer.ts";
+import { nextTurn } from "#base/turn.ts";
 
 export interface ReplyOptions {
   /** The request was HEAD: say everything but the body. */
@@ -84,7 +86,7 @@ async function stream(
     writer.write(framed ? frameOf(next.value) : next.value);
     inRow += next.value.length;
     if (!writer.ready) await writer.drained();
-    else if (inRow > IN_ROW_BYTES) await turn();
+    else if (inRow > IN_ROW_BYTES) await nextTurn();
     else continue;
     inRow = 0;
   }
@@ -133,7 +135,7 @@ async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boole
       await writer.drained();
     }
     inRow = 0;
-    await turn();
+    await nextTurn();
     if (writer.closed) return;
   }
   if (framed) writer.write(END);
@@ -196,8 +198,6 @@ class FramedSink implements Sink {
 }
 
 const CHUNKED = "transfer-encoding: chunked\r\n";
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Writes an answer whose body is at hand; false where it is not. */
 export function replyWhole(writer: Writer, response: Response, options: ReplyOptions): boolean {

@@ -1,3 +1,5 @@
+import { nextTurn } from "#base/turn.ts";
+
 /**
  * Many who need the same answer share one question; nobody shares one that was asked before they
  * came.
@@ -20,7 +22,7 @@ export class Rounds {
   async #round(): Promise<void> {
     await this.#running;
     // The end of this turn of the event loop: what the other requests of the turn ask joins.
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await nextTurn();
     this.#gathering = undefined;
     const round = this.#run();
     this.#running = round.catch(() => undefined);
