@@ -2,9 +2,11 @@
  * Objects of items for the parts of this process: made once for all who look at the kind, as a
  * write left them or by a parse. Whoever gets one shares it and never changes it.
  */
+
 import { metadataOfText } from "#api/codec.ts";
 import { inVersion } from "#api/read.ts";
 import type { Resource } from "#api/registry.ts";
+import { keepNewest } from "#base/bounded.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import type { Item } from "#store/store.ts";
 
@@ -48,10 +50,6 @@ export class Views {
 
   #keep(item: Item, resource: Resource, object: Stored): void {
     this.#recent.set(item, { resource, object });
-    if (this.#recent.size <= RECENT_MAX) return;
-    for (const oldest of this.#recent.keys()) {
-      this.#recent.delete(oldest);
-      return;
-    }
+    keepNewest(this.#recent, RECENT_MAX);
   }
 }

@@ -2,6 +2,7 @@
  * Events about objects, counted instead of repeated and combined when alike, as client-go's
  * recorder does. Sending never holds up nor fails the work that it tells of.
  */
+import { keepNewest } from "#base/bounded.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
@@ -62,11 +63,7 @@ class Recent<V> {
   put(key: string, value: V): void {
     this.#map.delete(key);
     this.#map.set(key, value);
-    if (this.#map.size <= limits.eventKeysMax) return;
-    for (const oldest of this.#map.keys()) {
-      this.#map.delete(oldest);
-      return;
-    }
+    keepNewest(this.#map, limits.eventKeysMax);
   }
 }
 

@@ -2,7 +2,9 @@
  * OpenAPI documents of what is served, made when asked for and kept as bytes.
  * https://kubernetes.io/docs/concepts/overview/kubernetes-api/#openapi-interface-definition
  */
+
 import { createHash } from "node:crypto";
+import { keepNewest } from "#base/bounded.ts";
 import { limits } from "#base/limits.ts";
 import type { Kind } from "#resources/kind.ts";
 import { gnosticOf } from "#resources/openapi/gnostic.ts";
@@ -59,10 +61,7 @@ function remembered(
     hash: key.slice(key.indexOf("#") + 1),
   };
   made.set(key, document);
-  for (const oldest of made.keys()) {
-    if (made.size <= limits.openApiDocumentsMax) break;
-    made.delete(oldest);
-  }
+  keepNewest(made, limits.openApiDocumentsMax);
   return document;
 }
 

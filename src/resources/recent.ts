@@ -1,4 +1,5 @@
 /** What was worked out of a text is remembered for when the text comes again, within bounds. */
+import { keepNewest } from "#base/bounded.ts";
 
 export interface RecentBounds {
   readonly entriesMax: number;
@@ -22,10 +23,6 @@ export class Recent<T> {
   set(text: string, value: T): void {
     if (text.length > this.#bounds.charsMax) return;
     this.#values.set(text, value);
-    if (this.#values.size <= this.#bounds.entriesMax) return;
-    for (const first of this.#values.keys()) {
-      this.#values.delete(first);
-      return;
-    }
+    keepNewest(this.#values, this.#bounds.entriesMax);
   }
 }
