@@ -3,7 +3,7 @@ import type { Client } from "#client/client.ts";
 import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";
 import { persistentVolumeClaims } from "#resources/kinds/persistentvolumeclaim.ts";
 import { isLocalVolume } from "#resources/localvolume.ts";
-import type { Stored } from "#resources/meta.ts";
+import { controllerOf, type Stored } from "#resources/meta.ts";
 import type {
   NFSVolumeSource,
   PersistentVolume,
@@ -26,10 +26,11 @@ export function claimName(pod: Stored<Pod>, volume: Volume): string | undefined 
 }
 
 /** A claim that only bears the name of the pod's ephemeral volume holds someone else's data. */
-function mustBeOwn({ metadata }: Stored<PersistentVolumeClaim>, pod: Stored<Pod>): void {
-  const owners = metadata.ownerReferences ?? [];
-  if (owners.some(({ controller, uid }) => controller === true && uid === pod.metadata.uid)) return;
-  const names = [metadata, pod.metadata].map(({ namespace, name }) => `${namespace}/${name}`);
+function mustBeOwn(claimed: Stored<PersistentVolumeClaim>, pod: Stored<Pod>): void {
+  if (controllerOf(claimed)?.uid === pod.metadata.uid) return;
+  const names = [claimed.metadata, pod.metadata].map(
+    ({ namespace, name }) => `${namespace}/${name}`,
+  );
   const [claim, owner] = names;
   throw new Error(`PVC ${claim} was not created for pod ${owner} (pod is not owner)`);
 }

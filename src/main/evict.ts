@@ -5,25 +5,23 @@ import { limits } from "#base/limits.ts";
 import { type Client, isNotFound, StatusError } from "#client/client.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
-import type { Stored } from "#resources/meta.ts";
+import { controllerOf, type Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
-
-const ownerOf = ({ metadata }: Stored<Pod>) =>
-  metadata.ownerReferences?.find(({ controller }) => controller === true);
 
 /** Of a DaemonSet or of a file on the node: it would be there again at once. */
 const staysAnyway = (pod: Stored<Pod>): boolean =>
-  ["DaemonSet", "Node"].includes(ownerOf(pod)?.kind ?? "");
+  ["DaemonSet", "Node"].includes(controllerOf(pod)?.kind ?? "");
 
 const isOver = ({ status }: Stored<Pod>): boolean =>
   status?.phase === "Succeeded" || status?.phase === "Failed";
 
 /** Pods that start elsewhere when evicted. */
 export const isEvictable = (pod: Stored<Pod>): boolean =>
-  ownerOf(pod) !== undefined && !staysAnyway(pod) && !isOver(pod);
+  controllerOf(pod) !== undefined && !staysAnyway(pod) && !isOver(pod);
 
 /** Pods that nothing makes anew: evicted, they are gone for good. */
-export const isAlone = (pod: Stored<Pod>): boolean => ownerOf(pod) === undefined && !isOver(pod);
+export const isAlone = (pod: Stored<Pod>): boolean =>
+  controllerOf(pod) === undefined && !isOver(pod);
 
 async function evict(client: Client, { metadata }: Stored<Pod>): Promise<void> {
   const { namespace = "", name } = metadata;
