@@ -11,6 +11,7 @@ import { secrets } from "#resources/kinds/secret.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
 import { emptyNode, isAlone, isEvictable, podsOn, setOpen } from "../evict.ts";
+import { spanMs } from "../span.ts";
 
 interface NodeOptions {
   kubeconfig?: string;
@@ -69,11 +70,9 @@ function objection(pods: readonly Stored<Pod>[], options: DrainOptions): string 
   return `their emptyDir's files go with them (--delete-emptydir-data): ${names(lossy)}`;
 }
 
-const UNITS_MS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000 };
-
 function timeoutMs(text: string): number {
-  const [, count, unit = ""] = /^(\d+)([smh])$/.exec(text) ?? [];
-  if (count !== undefined) return Number(count) * (UNITS_MS[unit] ?? 0);
+  const ms = spanMs(text, "smh");
+  if (ms !== undefined) return ms;
   throw new UsageError(`--timeout: "${text}" must be a time such as 90s or 10m`);
 }
 

@@ -1,4 +1,5 @@
 /** bramble token create|list|delete */
+
 import { formatToken } from "#agents/join/token.ts";
 import { OperatorError, UsageError } from "#base/errors.ts";
 import { realRandom } from "#base/random.ts";
@@ -6,6 +7,7 @@ import { connect } from "#cli/connect.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
 import { isNotFound } from "#client/client.ts";
 import { secrets } from "#resources/kinds/secret.ts";
+import { spanMs } from "../span.ts";
 import { makeToken } from "../tokens.ts";
 
 interface TokenOptions {
@@ -15,14 +17,12 @@ interface TokenOptions {
   description?: string;
 }
 
-const UNIT_MS: Record<string, number> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
 /** `24h`, `30m`; `0` is forever. */
 function lifeMs(text: string): number | undefined {
   if (text === "0") return undefined;
-  const match = /^(\d+)([smhd])$/.exec(text);
-  if (match === null) throw new UsageError(`--ttl: "${text}" must be a time such as 24h, or 0`);
-  return Number(match[1]) * (UNIT_MS[match[2] ?? ""] ?? 0);
+  const ms = spanMs(text, "smhd");
+  if (ms !== undefined) return ms;
+  throw new UsageError(`--ttl: "${text}" must be a time such as 24h, or 0`);
 }
 
 function usesOf(text: string | undefined): number | undefined {
