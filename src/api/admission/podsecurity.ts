@@ -109,7 +109,8 @@ function labelCauses(namespace: Namespace): Cause[] {
   return causes;
 }
 
-const shown = ({ level, version }: Level): string => `"${level}:${version}"`;
+const named = ({ level, version }: Level): string => `${level}:${version}`;
+const shown = (level: Level): string => `"${named(level)}"`;
 
 /** The new level to enforce, where it allows less than the one before. */
 function tightened(namespace: Namespace, old: Namespace | undefined): Level | undefined {
@@ -141,7 +142,7 @@ export const podSecurity: MakePlugin = ({ store }) => {
     const { labels = {} } = peek<Namespace>(item).metadata;
     const enforce = levelOf(labels, "enforce");
     const refused = enforced ? violations(enforce.level, pod) : undefined;
-    if (enforced) attributes.annotate?.(`${LABEL}enforce-policy`, shown(enforce).slice(1, -1));
+    if (enforced) attributes.annotate?.(`${LABEL}enforce-policy`, named(enforce));
     const audit = levelOf(labels, "audit");
     const noted = violations(audit.level, pod);
     if (noted !== undefined) {
