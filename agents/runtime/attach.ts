@@ -5,9 +5,6 @@
 import { constants } from "node:fs";
 import { type FileHandle, open, rm } from "node:fs/promises";
 import type { ExecParts } from "#agents/runtime/exec.ts";
-
-type AttachParts = Omit<ExecParts, "run" | "starts">;
-
 import { OwnedFd } from "#agents/runtime/pipes.ts";
 import { labelKeys, RuntimeError } from "#agents/runtime/runtime.ts";
 import { stdinPipe } from "#agents/runtime/start.ts";
@@ -16,6 +13,14 @@ import { type Channel, channelPair } from "#base/channel.ts";
 import { sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
+
+type AttachParts = Omit<ExecParts, "run" | "starts">;
+
+/** A container's log, and where it ended when the client came. */
+interface LogPlace {
+  readonly log: FileHandle;
+  readonly end: number;
+}
 
 export class Attacher {
   readonly #parts: AttachParts;
@@ -36,9 +41,11 @@ export class Attacher {
       throw new RuntimeError("AttachFailed", `container ${id} is not there`);
     }
     const log = await open(path, "r");
+    // Before any input is handed on: the answer to it may be there at once.
+    const end = (await log.stat()).size;
     const once = record.labels[labelKeys.stdinOnce] === "true";
     const [mine, theirs] = channelPair();
-    void this.#serve(id, log, { ...options, once }, mine);
+    void this.#serve(id, { log, end }, { ...options, once }, mine);
     return theirs;
   }
 
@@ -54,7 +61,7 @@ export class Attacher {
 
   async #serve(
     id: string,
-    log: FileHandle,
+    from: LogPlace,
     options: { stdin: boolean; once: boolean },
     channel: Channel,
   ): Promise<void> {
@@ -75,7 +82,7 @@ export class Attacher {
       () => true,
     );
     try {
-      await Promise.race([this.#follow(log, ended, channel), gone.promise]);
+      await Promise.race([this.#follow(from, ended, channel), gone.promise]);
       await sendStatus(channel, { exitCode: 0 });
       channel.end();
     } catch (error) {
@@ -83,14 +90,14 @@ export class Attacher {
       channel.end();
     } finally {
       over.abort();
-      await log.close();
+      await from.log.close();
       fd?.close();
     }
   }
 
-  /** From the log's present end until the container has ended and everything was sent. */
-  async #follow(log: FileHandle, ended: Promise<boolean>, channel: Channel): Promise<void> {
-    let at = (await log.stat()).size;
+  /** Until the container has ended and everything was sent. */
+  async #follow({ log, end }: LogPlace, ended: Promise<boolean>, channel: Channel): Promise<void> {
+    let at = end;
     const buffer = new Uint8Array(limits.execChunkBytesMax);
     for (let last = false; ; ) {
       const { bytesRead } = await log.read(buffer, 0, buffer.length, at);

@@ -48,20 +48,26 @@ export function trueClock({ clock, floorMs, isKept }: TrueClockOptions): TrueClo
     }
   }
 
+  /** Both clocks at one moment: the machine's is read once, or the two differ by its tick. */
+  function read(): { machineMs: number; shownMs: number } {
+    settle();
+    const machineMs = clock.now();
+    if (anchor === undefined) return { machineMs, shownMs: machineMs };
+    const nowMs = anchored(anchor);
+    const agree = Math.abs(nowMs - machineMs) <= AGREE_MS;
+    return { machineMs, shownMs: agree ? machineMs : nowMs };
+  }
+
   return {
     monotonic: () => clock.monotonic(),
     after: (delayMs, run) => clock.after(delayMs, run),
-    now() {
-      settle();
-      if (anchor === undefined) return clock.now();
-      const nowMs = anchored(anchor);
-      return Math.abs(nowMs - clock.now()) <= AGREE_MS ? clock.now() : nowMs;
-    },
+    now: () => read().shownMs,
     correct(nowMs) {
       anchor = { wallMs: nowMs, steadyMs: clock.monotonic(), believed: true };
     },
     aheadMs() {
-      return clock.now() - this.now();
+      const { machineMs, shownMs } = read();
+      return machineMs - shownMs;
     },
   };
 }

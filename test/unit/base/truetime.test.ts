@@ -53,3 +53,10 @@ test("a node takes the time of its server, in either direction", async () => {
   machine.jump(KNOWN_MS - HOUR_MS - machine.now() + 500);
   expect(clock.now()).toBe(machine.now());
 });
+
+test("a clock that ticks between two looks at it is not behind", () => {
+  let nowMs = KNOWN_MS;
+  const ticking = { ...fakeClock(0), now: () => nowMs++ };
+  const clock = trueClock({ clock: ticking, floorMs: KNOWN_MS - HOUR_MS, isKept: never });
+  expect(clock.aheadMs()).toBe(0);
+});
