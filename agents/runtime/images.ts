@@ -4,7 +4,7 @@
  */
 
 import type { Containerd, ImageRecord } from "#agents/runtime/containerd.ts";
-import { parseImageName } from "#agents/runtime/names.ts";
+import { type ImageName, parseImageName } from "#agents/runtime/names.ts";
 import type { ImageInfo } from "#agents/runtime/runtime.ts";
 import type { Suspects } from "#agents/runtime/suspects.ts";
 import { messageOf } from "#base/errors.ts";
@@ -127,9 +127,20 @@ export class Images {
     return [...byId.values()].map(({ facts, records: all }) => info(facts, all));
   }
 
+  /** A digest is also found under a tag of its repository that brought it. */
+  async #record({ full, repository, digest }: ImageName): Promise<ImageRecord | undefined> {
+    const named = await this.#containerd.image(full);
+    if (named !== undefined || digest === undefined) return named;
+    const sameRepository = (name: string) => parseImageName(name)?.repository === repository;
+    return (await this.#containerd.images()).find(
+      (record) => record.digest === digest && sameRepository(record.name),
+    );
+  }
+
   /** Undefined where there is no such image. */
   async layersOf(name: string): Promise<readonly string[] | undefined> {
-    const record = await this.#containerd.image(parseImageName(name)?.full ?? name);
+    const parsed = parseImageName(name);
+    const record = parsed && (await this.#record(parsed));
     return record && (await this.#factsOf(record))?.layers;
   }
 
@@ -141,7 +152,7 @@ export class Images {
       return (await this.list()).find((image) => image.id === id);
     }
     await this.#suspects.recover();
-    const record = await this.#containerd.image(parsed.full);
+    const record = await this.#record(parsed);
     const facts = record && (await this.#factsOf(record));
     return record && facts && info(facts, [record]);
   }

@@ -42,7 +42,7 @@ beforeAll(async () => {
   const runtime = { hostsDirs: [registry.hostsDir], run: counting };
   k = await startHostKubelet("kubelet-images", { runtime });
   const tar = await imageTar({ name: "bramble.test/pulled:1", args: ["--env", "PULLED=1"] });
-  const names = ["pods/one:1", "pods/again:1", "pods/late:1", "pods/digest:1"];
+  const names = ["pods/one:1", "pods/again:1", "pods/late:1", "pods/digest:1", "pods/pinned:1"];
   for (const name of names) await registry.push(tar, name);
   for (let at = 0; at < MANY; at++) {
     const args = ["--env", `MANY=${at}`];
@@ -155,15 +155,38 @@ test.concurrent("many at once are pulled a few at a time, one pull for all who w
   expect(atMost).toBeGreaterThan(1);
 });
 
-test.concurrent("by digest, with and without a tag", async () => {
+test.concurrent("a digest that came by a tag is there, with and without the tag", async () => {
   await k.create("tag", of(nameOf("pods/digest:1")));
   const id = statusOf(await k.ready("tag"))?.imageID ?? "";
   expect(id).toContain("pods/digest@sha256:");
   const digest = id.slice(id.indexOf("@"));
-  await k.create("digest", of(`${nameOf("pods/digest")}${digest}`));
-  await k.create("both", of(`${nameOf("pods/digest:1")}${digest}`));
-  expect(statusOf(await k.ready("digest"))?.imageID).toBe(id);
-  expect(statusOf(await k.ready("both"))?.imageID).toBe(id);
+  // Nobody who has no password could pull it.
+  const none = { imagePullSecrets: [] };
+  await k.create("digest", of(`${nameOf("pods/digest")}${digest}`, none));
+  await k.create("both", of(`${nameOf("pods/digest:1")}${digest}`, none, "Never"));
+  // The same content under another name is another image.
+  await k.create("other", of(`${nameOf("pods/other")}${digest}`, none, "Never"));
+  for (const name of ["digest", "both"]) {
+    const status = statusOf(await k.ready(name));
+    expect(status).toMatchObject({ imageID: id, image: nameOf("pods/digest:1") });
+    await k.said(name, "Pulled", /already present on machine/);
+  }
+  await k.until("other", (one) => waiting(one) === "ErrImageNeverPull");
+  expect(count("pods/digest")).toBe(1);
+});
+
+test.concurrent("a digest that is not there is pulled", async () => {
+  const [name, options] = [
+    nameOf("pods/pinned"),
+    ["--tls-verify=false", "--format", "{{.Digest}}"],
+  ];
+  const credentials = ["--creds", `${registry.username}:${registry.password}`];
+  const argv = ["skopeo", "inspect", ...options, ...credentials, `docker://${name}:1`];
+  const digest = (await runProcess(argv)).stdout.trim();
+  await k.create("pinned", of(`${name}@${digest}`));
+  const status = statusOf(await k.ready("pinned"));
+  expect(status?.imageID).toBe(`${name}@${digest}`);
+  await k.said("pinned", "Pulled", /Successfully pulled/);
 });
 
 test.concurrent("tars in the node's folder are there without a registry", async () => {
