@@ -96,7 +96,10 @@ export async function dialTunnel(options: DialOptions): Promise<void> {
   const { clock, log, signal } = options;
   let failures = 0;
   while (!signal.aborted) {
-    const livedMs = await connect(options, await options.credentials.current());
+    const credential = await options.credentials.current();
+    // `connect` hears an abort that comes later, not one that came meanwhile.
+    if (signal.aborted) return;
+    const livedMs = await connect(options, credential);
     if (signal.aborted) return;
     if (livedMs > 0) options.onDoubt();
     failures = livedMs > limits.relistBackoffMsMax ? 0 : failures + 1;
