@@ -87,7 +87,10 @@ export async function readStdin(channel: Channel, target: StdinTarget): Promise<
       await sink?.flush();
     } else if (each[0] === RESIZE) {
       const wanted = size(bytes);
-      if (wanted !== undefined) await target.resize(wanted.width, wanted.height);
+      // The command may have ended just now: its exit status is what the client is told.
+      if (wanted !== undefined) {
+        await target.resize(wanted.width, wanted.height).catch(() => undefined);
+      }
     } else if (each[0] === CLOSE && bytes[0] === STDIN) {
       await close();
     }

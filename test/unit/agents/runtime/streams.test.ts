@@ -45,6 +45,18 @@ describe("status", () => {
   });
 });
 
+test("a size that comes as the command ends is no reason to fail", async () => {
+  const [mine, theirs] = channelPair();
+  const done = readStdin(theirs, {
+    fd: undefined,
+    resize: () => Promise.reject(new Error("cannot resize a stopped process")),
+    close: async () => {},
+  });
+  await mine.send(Buffer.from('\x04{"Width":80,"Height":24}'));
+  mine.end();
+  await done;
+});
+
 test("sizes that make no sense are passed over, and the end closes once", async () => {
   const [mine, theirs] = channelPair();
   const sizes: string[] = [];
