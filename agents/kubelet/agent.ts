@@ -228,16 +228,19 @@ class NodeKubelet implements Kubelet {
     this.#mirrorAgain = true;
     if (this.#mirroring) return;
     this.#mirroring = true;
-    void this.#mirrorAll().finally(() => {
-      this.#mirroring = false;
-    });
+    void this.#mirrorAll();
   }
 
   async #mirrorAll(): Promise<void> {
-    while (this.#mirrorAgain && !this.#stop.signal.aborted) {
-      this.#mirrorAgain = false;
-      const mirrors = this.#cache().list().filter(isMirror);
-      await this.#statics.reconcile(new Map(mirrors.map((pod) => [keyOf(pod), pod])));
+    try {
+      while (this.#mirrorAgain && !this.#stop.signal.aborted) {
+        this.#mirrorAgain = false;
+        const mirrors = this.#cache().list().filter(isMirror);
+        await this.#statics.reconcile(new Map(mirrors.map((pod) => [keyOf(pod), pod])));
+      }
+    } finally {
+      // In the turn in which the last look was taken: who asks later must begin anew.
+      this.#mirroring = false;
     }
   }
 

@@ -164,9 +164,7 @@ export class Containers {
     this.#syncAgain = true;
     if (this.#syncing) return;
     this.#syncing = true;
-    void this.#sync().finally(() => {
-      this.#syncing = false;
-    });
+    void this.#sync();
   }
 
   async #sync(): Promise<void> {
@@ -185,6 +183,8 @@ export class Containers {
         await sleep(this.#deps.clock, limits.runtimeRetryMs, this.#signal);
       }
     }
+    // In the turn in which the last look was taken: who asks later must begin anew.
+    this.#syncing = false;
   }
 
   compare(owners: ReadonlyArray<[string, Owner]>, found: ReadonlyMap<string, Container>): void {

@@ -90,7 +90,7 @@ export class Records {
     }
     const entry = { again: true, done: Promise.resolve() };
     this.#writing.set(directory, entry);
-    entry.done = this.#write(kept, entry).finally(() => this.#writing.delete(directory));
+    entry.done = this.#write(kept, entry);
     return entry.done;
   }
 
@@ -103,9 +103,11 @@ export class Records {
         this.#late.delete(directory);
       } catch (error) {
         this.#writeLater(kept, error);
-        return;
+        break;
       }
     }
+    // In the turn in which the last look was taken: a change after it must begin anew.
+    this.#writing.delete(directory);
   }
 
   /** Told once, however often it fails. */
