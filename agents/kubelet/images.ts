@@ -91,8 +91,10 @@ export class Images {
     const names = await readdir(folder).catch(() => []);
     for (const name of names.filter((file) => /\.(tar|tar\.gz|tgz)$/.test(file))) {
       const path = `${folder}/${name}`;
-      const { size, mtimeMs } = await stat(path);
-      const mark = `${size} ${mtimeMs}`;
+      const found = await stat(path).catch(() => undefined);
+      // Taken away again while the folder was read.
+      if (found === undefined) continue;
+      const mark = `${found.size} ${found.mtimeMs}`;
       if (this.#loaded.get(path) === mark) continue;
       if ((await readFile(`${path}.loaded`, "utf8").catch(() => "")) === mark) continue;
       try {
