@@ -40,6 +40,7 @@ export class LogFile {
   readonly #marks: Mark[] = [];
   #unwatch: (() => void) | undefined;
   #pause: Cancel | undefined;
+  #settling: Cancel | undefined;
   #seenBytes = 0;
   readonly #listeners = new Set<() => void>();
   /** The first byte that is kept. */
@@ -62,25 +63,29 @@ export class LogFile {
   follow(): void {
     if (this.ended || this.#unwatch !== undefined) return;
     try {
-      this.#unwatch = this.#watchFile(this.path, () => this.#look());
+      this.#unwatch = this.#watchFile(this.path, () => this.#changed());
     } catch (error) {
       this.#log.warn("log not followed", { path: this.path, error: messageOf(error) });
     }
   }
 
-  /** The container is over; readers that follow come to their end. */
+  /** The container is over; readers that follow come to their end once the last bytes are here. */
   end(): void {
-    this.#note();
-    this.ended = true;
-    this.close();
-    this.#tell();
+    if (this.ended) return;
+    this.#settling ??= this.#clock.after(limits.logSettleMs, () => {
+      this.#note();
+      this.ended = true;
+      this.close();
+      this.#tell();
+    });
   }
 
   close(): void {
     this.#unwatch?.();
     this.#unwatch = undefined;
-    this.#pause?.();
+    for (const cancel of [this.#pause, this.#settling]) cancel?.();
     this.#pause = undefined;
+    this.#settling = undefined;
   }
 
   /** Calls when bytes came or the log ended. */
@@ -93,19 +98,26 @@ export class LogFile {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /**
-   * At most one note in a while, for a busy log must not keep the agent busy. The size is looked at
-   * again at the end of the while: Bun drops an event that follows another within milliseconds.
-   */
-  #look(): void {
+  /** At most one note in a while, for a busy log must not keep the agent busy. */
+  #changed(): void {
     this.#tell();
     if (this.#pause !== undefined) return;
-    const before = this.#seenBytes;
     this.#note();
-    if (this.#seenBytes === before) return;
+    this.#lookLater();
+  }
+
+  /**
+   * The size is looked at again at the end of a while in which an event or bytes came, even where
+   * the event told of nothing new: Bun drops an event that follows another within milliseconds.
+   */
+  #lookLater(): void {
     this.#pause = this.#clock.after(limits.logMarkMs, () => {
       this.#pause = undefined;
-      this.#look();
+      const before = this.#seenBytes;
+      this.#note();
+      if (this.#seenBytes === before) return;
+      this.#tell();
+      this.#lookLater();
     });
   }
 

@@ -2,6 +2,7 @@
 import { open } from "node:fs/promises";
 import type { PodWork } from "#agents/kubelet/context.ts";
 import { logFile, terminationFile } from "#agents/kubelet/start.ts";
+import { sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
 /** Of the log at most this much, and this many lines (upstream). */
@@ -37,6 +38,7 @@ export async function terminationMessage(
   const message = await endOf(file, limits.terminationMessageBytesMax);
   if (message !== "" || spec.terminationMessagePolicy !== "FallbackToLogsOnError") return message;
   if (exitCode === 0) return "";
+  await sleep(worker.context.clock, limits.logSettleMs);
   const log = await endOf(logFile(worker, container, attempt), LOG_BYTES_MAX);
   const lines = log.split("\n");
   const trailing = log.endsWith("\n") ? 1 : 0;

@@ -205,6 +205,8 @@ export const limits = {
   execOutputBytesMax: 16 * 1024,
   /** How often an attach looks for new output. */
   logFollowMs: 50,
+  /** The shim tells of a container's end before it has copied what was written last: so much. */
+  logSettleMs: 50,
   /** One `sync` of a slow card after an image was fetched. */
   diskSyncMsMax: 5 * 60 * 1000,
   /** One message of an exec or attach. */

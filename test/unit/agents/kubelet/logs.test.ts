@@ -14,6 +14,7 @@ import { LogFile } from "#agents/kubelet/logfile.ts";
 import { type LogOptions, readLog } from "#agents/kubelet/logread.ts";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
+import { nextTurn } from "#base/turn.ts";
 import { type FakeClock, fakeClock } from "#test/support/clock.ts";
 
 let directory: string;
@@ -121,9 +122,32 @@ describe("following", () => {
     const reading = read({ follow: true });
     await write("a\n");
     await write("b\n");
-    appendFileSync(path, "last\n");
     log.end();
+    // The shim carries what was written last after it told of the end.
+    appendFileSync(path, "last\n");
+    await clock.advance(limits.logSettleMs);
     expect(await reading).toBe("a\nb\nlast\n");
+  });
+
+  test("misses nothing that was written right after an event that told of nothing new", async () => {
+    const chunks: string[] = [];
+    const gone = new AbortController();
+    const reading = (async () => {
+      for await (const chunk of readLog(log, { ...plain, follow: true }, gone.signal)) {
+        chunks.push(Buffer.from(chunk).toString());
+      }
+    })();
+    await write("a\n");
+    // Told late: its bytes were seen already. The event of "b" is dropped, as it follows at once.
+    changed();
+    // By the end of these readings the other one has found nothing, and waits.
+    for (let i = 0; i < 3; i++) await read();
+    appendFileSync(path, "b\n");
+    await clock.advance(limits.logMarkMs);
+    for (let turns = 0; chunks.length < 2 && turns < 1_000; turns++) await nextTurn();
+    gone.abort();
+    await reading;
+    expect(chunks).toEqual(["a\n", "b\n"]);
   });
 
   test("ends when the reader leaves", async () => {
