@@ -129,7 +129,7 @@ describe("following", () => {
     expect(await reading).toBe("a\nb\nlast\n");
   });
 
-  test("misses nothing that was written right after an event that told of nothing new", async () => {
+  test("misses nothing that came right after an event of nothing new", async () => {
     const chunks: string[] = [];
     const gone = new AbortController();
     const reading = (async () => {
