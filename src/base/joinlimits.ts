@@ -20,6 +20,8 @@ export const joinLimits = {
   browseMs: 3_000,
   serverCheckMs: 3_000,
   serverAnswerMsMax: 3_000,
+  /** One that has not answered by then is looked for elsewhere, beside the question. */
+  serverSlowMs: 500,
   /** An answer that is younger than this shows that the server is there; the time is asked for. */
   serverHeardMs: 4_000,
   serverTimeMs: 60_000,

@@ -116,14 +116,20 @@ async function firstOf(
   }
 }
 
-/** Asks known places and the LAN at once: the first good answer wins. */
+/** Asks known places and the LAN at once: the first good answer wins, until the signal aborts. */
 async function search(
   places: readonly string[],
   pinned: Pinned,
   { around, discovers }: LocatorOptions,
+  signal: AbortSignal,
 ): Promise<string | undefined> {
   const found = Promise.withResolvers<string | undefined>();
   const enough = new AbortController();
+  const stop = () => {
+    enough.abort();
+    found.resolve(undefined);
+  };
+  signal.addEventListener("abort", stop, { once: true });
   const asks = (url: string) => answers(url, pinned, around.clock);
   const take = (url: string | undefined) => {
     if (url === undefined) return;
@@ -177,7 +183,8 @@ export function createLocator(options: LocatorOptions): Locator {
       url: () => current,
       heardMs: () => since(pinned.heardMs()),
       answers: () => answers(current, pinned, clock, msMax()),
-      search: () => search([...new Set([...published, ...places])], pinned, options),
+      search: (enough: AbortSignal) =>
+        search([...new Set([...published, ...places])], pinned, options, enough),
       lost: () => pinned.onLost(),
       moved(url: string) {
         current = url;

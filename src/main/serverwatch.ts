@@ -1,5 +1,5 @@
 /** Whether the server is where it was: asked only while nothing else shows that it is there. */
-import type { Clock } from "#base/clock.ts";
+import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
@@ -9,14 +9,41 @@ export interface WatchedServer {
   heardMs(): number;
   /** Asks it for its time. False where it does not answer. */
   answers(): Promise<boolean>;
-  /** Where it answers now; undefined: nowhere. */
-  search(): Promise<string | undefined>;
+  /** Where it answers now; undefined: nowhere, or the signal aborted. */
+  search(enough: AbortSignal): Promise<string | undefined>;
   /** It answers at another URL now. */
   moved(url: string): void;
   /** It does not answer at the last one: what waits for it waits in vain. */
   lost(): void;
   /** Passes time, this much or until there is a doubt whether the server is there. */
   pause(ms: number): Promise<void>;
+}
+
+/**
+ * Its URL where it answers, else where it is found; undefined: nowhere. A server that moved leaves
+ * no word, so it is looked for while the question still waits for its answer.
+ */
+async function whereabouts(server: WatchedServer, clock: Clock): Promise<string | undefined> {
+  const from = server.url();
+  const over = new AbortController();
+  const answered = server.answers();
+  try {
+    // Most answer by then: the LAN is not asked for nothing.
+    const there = await Promise.race([answered, sleep(clock, limits.serverSlowMs, over.signal)]);
+    if (there === true) return from;
+    const found = server.search(over.signal);
+    if (there === false) return await found;
+    const stays = found.then((url) => {
+      if (url === undefined || url === from) return url === from || answered;
+      // Other servers are always found; a slow one has this long to keep its nodes.
+      return sleep(clock, limits.serverSpareMsMax, over.signal).then(() => false);
+    });
+    if (await Promise.race([answered, stays])) return from;
+    // A busy server answers the second question: its watches are not cut for that.
+    return (await found) ?? (await server.search(over.signal));
+  } finally {
+    over.abort();
+  }
 }
 
 /** Runs until the signal aborts. */
@@ -29,19 +56,18 @@ export async function watchServer(
   while (!signal.aborted) {
     const nowMs = clock.monotonic();
     // The node's heartbeats tell as much; the time alone is asked for now and then.
-    const heard = nowMs - server.heardMs() < limits.serverHeardMs;
-    const enough = heard && nowMs - askedMs < limits.serverTimeMs;
+    const heardForMs = server.heardMs() + limits.serverHeardMs - nowMs;
+    const enough = heardForMs > 0 && nowMs - askedMs < limits.serverTimeMs;
     if (!enough) askedMs = nowMs;
-    if (enough || (await server.answers())) {
+    const from = server.url();
+    const url = enough ? from : await whereabouts(server, clock);
+    if (signal.aborted) return;
+    if (url === from) {
       lost = false;
-      await server.pause(limits.serverCheckMs);
+      const doubtMs = enough ? Math.ceil(heardForMs) : limits.serverCheckMs;
+      await server.pause(Math.min(doubtMs, limits.serverCheckMs));
       continue;
     }
-    const from = server.url();
-    const url = await server.search();
-    if (signal.aborted) return;
-    // A busy server answers the second question: its watches are not cut for that.
-    if (url === from) continue;
     if (!lost) log.warn("the server does not answer", { server: from });
     lost = url === undefined;
     server.lost();

@@ -8,17 +8,19 @@ import { watchServer } from "../../../src/main/serverwatch.ts";
 
 const HOME = "https://192.0.2.1:6443";
 
-/** A server that answers while `there`, and is found at `elsewhere`. */
+/** A server that answers while `there`, after `answerMs`, and is found at `elsewhere`. */
 function stage() {
   const clock = fakeClock();
   const stop = new AbortController();
   const seen = { asked: 0, searched: 0, lost: 0, moved: [] as string[] };
-  const state = { there: true, elsewhere: undefined as string | undefined, heardMs: 0, url: HOME };
+  const elsewhere = undefined as string | undefined;
+  const state = { there: true, answerMs: 0, elsewhere, heardMs: 0, url: HOME };
   const server = {
     url: () => state.url,
     heardMs: () => state.heardMs,
     async answers() {
       seen.asked++;
+      if (state.answerMs > 0) await sleep(clock, state.answerMs, stop.signal);
       return state.there;
     },
     async search() {
@@ -79,5 +81,50 @@ test("a busy server that answers the second question is not lost", async () => {
   scene.state.elsewhere = HOME;
   await scene.clock.advance(limits.serverHeardMs + limits.serverCheckMs);
   expect(scene.seen).toMatchObject({ searched: 1, lost: 0, moved: [] });
+  await scene.end();
+});
+
+/** It takes the questions and says nothing, as one that has another address now. */
+function fallSilent({ state }: ReturnType<typeof stage>): void {
+  state.there = false;
+  state.answerMs = limits.serverAnswerMsMax;
+}
+
+test("a server that moved without a word is found while the question waits", async () => {
+  for (const offsetMs of [0, 1_000, 2_000]) {
+    const scene = stage();
+    await hear(scene, limits.nodeLeaseRenewMs, 30_000);
+    await scene.clock.advance(offsetMs);
+    scene.state.heardMs = scene.clock.monotonic();
+    fallSilent(scene);
+    scene.state.elsewhere = "https://192.0.2.9:6443";
+    const noticedMs = limits.serverHeardMs + limits.serverSlowMs + limits.serverSpareMsMax;
+    await scene.clock.advance(noticedMs);
+    expect(scene.seen.moved).toEqual(["https://192.0.2.9:6443"]);
+    await scene.end();
+  }
+});
+
+test("a slow server keeps its nodes, though another one is found meanwhile", async () => {
+  const scene = stage();
+  await hear(scene, limits.nodeLeaseRenewMs, 30_000);
+  scene.state.answerMs = limits.serverSlowMs + limits.serverSpareMsMax - 1;
+  scene.state.elsewhere = "https://192.0.2.9:6443";
+  await scene.clock.advance(10 * limits.serverCheckMs);
+  expect(scene.seen.searched).toBeGreaterThan(1);
+  expect(scene.seen).toMatchObject({ lost: 0, moved: [] });
+  await scene.end();
+});
+
+test("one that let the first question pass and is found nowhere is asked a second time", async () => {
+  const scene = stage();
+  await hear(scene, limits.nodeLeaseRenewMs, 30_000);
+  scene.state.heardMs = scene.clock.monotonic();
+  fallSilent(scene);
+  await scene.clock.advance(limits.serverHeardMs + limits.serverSlowMs);
+  expect(scene.seen).toMatchObject({ searched: 1, lost: 0 });
+  scene.state.elsewhere = HOME;
+  await scene.clock.advance(limits.serverAnswerMsMax);
+  expect(scene.seen).toMatchObject({ searched: 2, lost: 0, moved: [] });
   await scene.end();
 });
