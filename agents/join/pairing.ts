@@ -30,6 +30,9 @@ const NONCE = Buffer.alloc(12);
 /** What is typed: without dashes, in lower case. */
 const plainCode = (code: string): string => code.toLowerCase().replace(/[^a-z0-9]/g, "");
 
+/** Whether a device could show this code. */
+export const isCode = (text: string): boolean => plainCode(text).length === CODE_LETTERS;
+
 function newCode(random: Random): string {
   const letters = nameSuffix(random, CODE_LETTERS);
   return `${letters.slice(0, 3)}-${letters.slice(3)}`;
@@ -98,7 +101,7 @@ export class PairingDesk {
     const exchange = beginExchange({ code, session, about: name, role: "second", random });
     const other = bytesOf(body["message"]);
     this.#open = { session: base64(session), exchange, other };
-    return Response.json({ message: base64(exchange.message) });
+    return Response.json({ name, message: base64(exchange.message) });
   }
 
   async #finish(body: Record<string, unknown>): Promise<Response> {
@@ -132,23 +135,45 @@ export class PairingDesk {
   }
 }
 
-async function ask(url: string, body: object): Promise<Record<string, unknown>> {
+const noDevice = (url: string): OperatorError =>
+  new OperatorError(`what answers at ${url} is no device that waits to be taken in`, {
+    hint: "its address and port are in its log",
+  });
+
+async function ask(url: string, path: string, body: object): Promise<Record<string, unknown>> {
   const signal = AbortSignal.timeout(limits.joinMsMax);
   const headers = { "content-type": "application/json" };
+  const request = { method: "POST", headers, body: JSON.stringify(body), signal };
   let answer: Response;
   try {
-    answer = await fetch(url, { method: "POST", headers, body: JSON.stringify(body), signal });
+    answer = await fetch(`${url}${path}`, request);
   } catch (cause) {
     throw new OperatorError(`the device does not answer at ${url}: ${messageOf(cause)}`, { cause });
   }
   const said = (await answer.json().catch(() => ({}))) as Record<string, unknown>;
-  if (answer.status === 403) {
-    throw new OperatorError("the device shows another code", {
-      hint: `after ${TRIES_MAX} wrong ones it makes a new one: look at its screen or log again`,
-    });
+  const { message } = said;
+  if (answer.ok) return said;
+  if (typeof message !== "string") throw noDevice(url);
+  if (answer.status !== 403) throw new OperatorError(`the device refused: ${message}`);
+  throw new OperatorError("the device shows another code", {
+    hint: `after ${TRIES_MAX} wrong ones it makes a new one: look at its screen or log again`,
+  });
+}
+
+/** The key of an exchange that the device has answered. Those of before do not say their name. */
+function keyWith(
+  device: { url: string; name: string },
+  exchange: Exchange,
+  { name, message }: Record<string, unknown>,
+): Uint8Array {
+  if (typeof name === "string" && name !== device.name) {
+    throw new OperatorError(`the device at ${device.url} is called ${name}, not ${device.name}`);
   }
-  if (!answer.ok) throw new OperatorError(`the device refused: ${String(said["message"])}`);
-  return said;
+  try {
+    return exchange.key(bytesOf(message));
+  } catch {
+    throw noDevice(device.url);
+  }
 }
 
 /** The server's side. Returns when the right device has the parcel; throws OperatorError. */
@@ -162,11 +187,10 @@ export async function handOver(
   const about = device.name;
   const exchange = beginExchange({ code: plainCode(code), session, about, role: "first", random });
   const first = { session: base64(session), message: base64(exchange.message) };
-  const begun = await ask(`${device.url}${BEGIN_PATH}`, first);
-  const key = exchange.key(bytesOf(begun["message"]));
+  const key = keyWith(device, exchange, await ask(device.url, BEGIN_PATH, first));
   const sealed = base64(seal(key, JSON.stringify(parcel)));
   const finish = { session: base64(session), parcel: sealed };
-  const { proof } = await ask(`${device.url}${FINISH_PATH}`, finish);
+  const { proof } = await ask(device.url, FINISH_PATH, finish);
   const given = bytesOf(proof);
   const wanted = proofOf(key);
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) {

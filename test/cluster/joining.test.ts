@@ -186,6 +186,53 @@ test("where only IPv6 leads to a device it is seen, taken in and joins by it", a
   await cluster.lab.must("n4", "rm", "-r", "/var/lib/bramble/node");
 }, 180_000);
 
+/** On every node multicast DNS is dropped, or not any more. */
+async function multicast(passes: boolean, ...nodes: string[]): Promise<void> {
+  const drop = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
+  for (const node of nodes) {
+    for (const chain of ["INPUT", "OUTPUT"]) {
+      await cluster.lab.must(node, "iptables", passes ? "-D" : "-I", chain, ...drop);
+    }
+  }
+}
+
+test("a device that mDNS does not reach is taken in by its address", async () => {
+  await multicast(false, "n1", "n4");
+  const waiting = agent("n4", ["--disable", "discovery"]);
+  await waiting.says("--code ");
+  const code = /--code (\S+)/.exec(waiting.log())?.[1] ?? "";
+  const port = /the device is at .*port=(\d+)/.exec(waiting.log())?.[1] ?? "";
+  const ip = addressOf("n4");
+  const at = `${ip}:${port}`;
+  // Each wrong input is one line that says what is wrong, then at most a hint.
+  const wrong: Array<[argv: string[], exitCode: number, line: string]> = [
+    [["n4"], 2, "--code: give the code that the device shows"],
+    [["n4", "--code", "abc"], 2, '--code: "abc" must be six letters, as abc-def'],
+    [["n4", "--code", code, "--address", ip], 2, `--address: "${ip}" must be IP:PORT`],
+    [["n4", "--code", code, "--address", `${at}/x`], 2, `--address: "${at}/x" must be IP:PORT`],
+    [["n4", "--code", code], 1, "no waiting device n4 is seen; waiting: none"],
+    [["n4", "--code", code, "--address", `${ip}:1`], 1, "the device does not answer at http://"],
+    [["n5", "--code", code, "--address", at], 1, `the device at http://${at} is called n4, not n5`],
+    [["n4", "--code", "bbb-bbb", "--address", at], 1, "the device shows another code"],
+  ];
+  for (const [argv, exitCode, line] of wrong) {
+    const said = await bramble("n1", "adopt", ...argv);
+    expect(said).toMatchObject({ exitCode, stdout: "" });
+    const [first = "", ...rest] = said.stderr.trimEnd().split("\n");
+    expect(first).toStartWith(`bramble: ${line}`);
+    expect(rest.length).toBeLessThan(2);
+  }
+  expect(await bramble("n1", "adopt", "n4", "--code", code, "--address", at)).toEqual({
+    ...{ exitCode: 0, stderr: "" },
+    stdout: "n4 has what it needs to join\nn4 joined\n",
+  });
+  await ready("n4", 60_000);
+  await waiting.end();
+  await multicast(true, "n1", "n4");
+  expect(await bramble("n1", "node", "remove", "n4")).toMatchObject({ exitCode: 0 });
+  await cluster.lab.must("n4", "rm", "-r", "/var/lib/bramble/node");
+}, 180_000);
+
 test("a node has a certificate of its own, asked for by CSR, for programs on it", async () => {
   const config = "/var/lib/bramble/node/kubeconfig";
   const asked = await until("n2's certificate is good", 60_000, async () => {
@@ -241,10 +288,7 @@ test("clocks of 1970, or of years ahead, are no hindrance to joining or coming b
 test("a device made anew with an old name waits until it is told that it may", async () => {
   // Where multicast is blocked, a list of servers does; the first of these is not there.
   const list = `https://192.168.77.200:6443,${SERVER}`;
-  for (const chain of ["INPUT", "OUTPUT"]) {
-    const drop = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
-    await cluster.lab.must("n3", "iptables", "-I", chain, ...drop);
-  }
+  await multicast(false, "n3");
   const named = ["--server", list];
   const device = agent("n3", ["--token", await token(), ...named]);
   await device.says("the name n3 belongs to another device");
@@ -254,20 +298,7 @@ test("a device made anew with an old name waits until it is told that it may", a
   expect(await bramble("n1", "node", "remove", "n3")).toMatchObject({ exitCode: 0 });
   await device.says("the cluster does not know the node n3");
   await device.end();
-  for (const chain of ["INPUT", "OUTPUT"]) {
-    await cluster.lab.must(
-      "n3",
-      "iptables",
-      "-D",
-      chain,
-      "-p",
-      "udp",
-      "--dport",
-      "5353",
-      "-j",
-      "DROP",
-    );
-  }
+  await multicast(true, "n3");
   await cluster.lab.must("n3", "rm", "/var/lib/bramble/node/cluster.json");
   joined3 = agent("n3", ["--token", await token()]);
   await ready("n3", 60_000);

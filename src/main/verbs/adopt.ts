@@ -1,7 +1,7 @@
 /** bramble adopt NAME --code C */
 import { browse, type FoundService } from "#agents/discovery/agent.ts";
 import { nodeKeySecret } from "#agents/join/admit.ts";
-import { handOver } from "#agents/join/pairing.ts";
+import { handOver, isCode } from "#agents/join/pairing.ts";
 import { formatToken } from "#agents/join/token.ts";
 import { realClock } from "#base/clock.ts";
 import { OperatorError, UsageError } from "#base/errors.ts";
@@ -11,7 +11,10 @@ import { realRandom } from "#base/random.ts";
 import { connect } from "#cli/connect.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
 import type { Client } from "#client/client.ts";
+import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { secrets } from "#resources/kinds/secret.ts";
+import { serverUrls } from "../published.ts";
+import { KUBERNETES } from "../readdress.ts";
 import { makeToken } from "../tokens.ts";
 
 interface AdoptOptions {
@@ -79,23 +82,46 @@ async function joined(client: Client, name: string): Promise<boolean> {
   return false;
 }
 
-async function adopt(name: string, options: AdoptOptions, io: CliIo): Promise<void> {
-  const { code, address } = options;
-  if (code === undefined) throw new UsageError("--code: give the code that the device shows");
-  const { client } = connect({ kubeconfig: options.kubeconfig, env: io.env });
-  await refuseTaken(client, name);
-  const about = { uses: 1, expiresAtMs: io.now() + limits.adoptTokenMs };
+/** `IP:PORT` as a URL. */
+function deviceAt(address: string): string {
+  const url = URL.parse(`http://${address}`);
+  if (url !== null && url.port !== "" && url.href === `http://${url.host}/`) return url.origin;
+  throw new UsageError(`--address: "${address}" must be IP:PORT, as the device's log has it`);
+}
+
+interface Adoption {
+  name: string;
+  code: string;
+  /** Where the device is; undefined: it is looked for by mDNS. */
+  url: string | undefined;
+}
+
+/** Gives the device a token; returns when it has it. */
+async function handToken(client: Client, { name, code, ...given }: Adoption, nowMs: number) {
+  const about = { uses: 1, expiresAtMs: nowMs + limits.adoptTokenMs };
   const token = await makeToken(client, realRandom, { ...about, description: `adopt ${name}` });
   const { device, servers, others } = await lookFor(name, token.caSha256);
   const { addresses = [], port = 0 } = device ?? {};
-  const found = () => reached(addresses.map((one) => urlOf("http", one, port)));
-  const url = address === undefined ? await found() : `http://${address}`;
+  const url = given.url ?? (await reached(addresses.map((one) => urlOf("http", one, port))));
   if (url === undefined) {
     throw new OperatorError(`no waiting device ${name} is seen; waiting: ${others}`, {
       hint: "start `bramble agent` on it, or say where it is: --address IP:PORT",
     });
   }
-  await handOver({ url, name }, code, { token: formatToken(token), servers }, realRandom);
+  // Where mDNS does not reach the device, it would not find a server by it.
+  const published = serverUrls(await client.get(endpointSlices, KUBERNETES));
+  const parcel = { token: formatToken(token), servers: [...new Set([...servers, ...published])] };
+  await handOver({ url, name }, code, parcel, realRandom);
+}
+
+async function adopt(name: string, options: AdoptOptions, io: CliIo): Promise<void> {
+  const { code, address } = options;
+  if (code === undefined) throw new UsageError("--code: give the code that the device shows");
+  if (!isCode(code)) throw new UsageError(`--code: "${code}" must be six letters, as abc-def`);
+  const url = address === undefined ? undefined : deviceAt(address);
+  const { client } = connect({ kubeconfig: options.kubeconfig, env: io.env });
+  await refuseTaken(client, name);
+  await handToken(client, { name, code, url }, io.now());
   io.out(`${name} has what it needs to join\n`);
   if (!(await joined(client, name))) {
     throw new OperatorError(`${name} has not joined yet`, { hint: "its log says why" });

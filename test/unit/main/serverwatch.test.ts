@@ -116,7 +116,7 @@ test("a slow server keeps its nodes, though another one is found meanwhile", asy
   await scene.end();
 });
 
-test("one that let the first question pass and is found nowhere is asked a second time", async () => {
+test("one that let the first question pass and is found nowhere is asked again", async () => {
   const scene = stage();
   await hear(scene, limits.nodeLeaseRenewMs, 30_000);
   scene.state.heardMs = scene.clock.monotonic();

@@ -49,11 +49,12 @@ test("with the code the device gets the parcel, and nothing of it is to be seen"
   }
 });
 
-test("another code or name gets nothing, and the third wrong one changes the code", async () => {
+test("another code or name gets nothing, and the third wrong code changes it", async () => {
   const shown = codes.length;
   const right = codes.at(-1) ?? "";
+  await expect(give(right, "po")).rejects.toThrow("is called pi, not po");
   await expect(give("aaa-aaa")).rejects.toThrow("another code");
-  await expect(give(right, "po")).rejects.toThrow("another code");
+  await expect(give("ccc-ccc")).rejects.toThrow("another code");
   expect(codes).toHaveLength(shown);
   await expect(give("bbb-bbb")).rejects.toThrow("another code");
   expect(codes).toHaveLength(shown + 1);
@@ -70,4 +71,19 @@ test("who answers for the device without its code is found out", async () => {
   const there = { url: `http://127.0.0.1:${liar.port}`, name: "pi" };
   await expect(handOver(there, "abc-def", parcel, random)).rejects.toThrow("not the device");
   await liar.stop(true);
+});
+
+test("what answers and is no device is told so", async () => {
+  const answers = [
+    () => new Response("no such page", { status: 404 }),
+    () => new Response("<html>hello</html>"),
+    () => Response.json({ message: "c2hvcnQ=" }),
+  ];
+  for (const fetch of answers) {
+    const other = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch });
+    const there = { url: `http://127.0.0.1:${other.port}`, name: "pi" };
+    const words = `what answers at ${there.url} is no device that waits`;
+    await expect(handOver(there, "abc-def", parcel, random)).rejects.toThrow(words);
+    await other.stop(true);
+  }
 });
