@@ -106,8 +106,9 @@ export async function startSite(
   const machines: SpawnedMachine[] = [];
   const spaces: string[] = [];
   const close = async () => {
-    for (const machine of machines) await machine.down();
+    const downs = await Promise.allSettled(machines.map((machine) => machine.down()));
     for (const space of spaces.reverse()) await run(["ip", "netns", "del", space]);
+    for (const down of downs) if (down.status === "rejected") throw down.reason;
   };
   try {
     const space = async (name: string) => {
