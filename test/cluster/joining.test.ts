@@ -186,14 +186,13 @@ test("where only IPv6 leads to a device it is seen, taken in and joins by it", a
   await cluster.lab.must("n4", "rm", "-r", "/var/lib/bramble/node");
 }, 180_000);
 
-/** On every node multicast DNS is dropped, or not any more. */
+/** On these nodes multicast DNS is dropped, or not any more. */
 async function multicast(passes: boolean, ...nodes: string[]): Promise<void> {
-  const drop = ["-p", "udp", "--dport", "5353", "-j", "DROP"];
-  for (const node of nodes) {
-    for (const chain of ["INPUT", "OUTPUT"]) {
-      await cluster.lab.must(node, "iptables", passes ? "-D" : "-I", chain, ...drop);
-    }
-  }
+  const rules = ["iptables", "ip6tables"].flatMap((program) =>
+    ["INPUT", "OUTPUT"].map((chain) => `${program} ${passes ? "-D" : "-I"} ${chain}`),
+  );
+  const script = rules.map((rule) => `${rule} -p udp --dport 5353 -j DROP`).join(" && ");
+  for (const node of nodes) await cluster.lab.must(node, "sh", "-c", script);
 }
 
 test("a device that mDNS does not reach is taken in by its address", async () => {

@@ -1,8 +1,4 @@
-/**
- * Random power cuts and partitions of a cluster of LONG_NODES nodes (default 5); after each one
- * everything must come right by itself: `bun run test:cuts`. LONG_ROUNDS (default 50) and LONG_SEED
- * say how many, and which.
- */
+/** Random power cuts and partitions; after each one everything must come right by itself. */
 import { afterAll, beforeAll, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -13,33 +9,41 @@ import { isReady, podsOf, stateProblems } from "#test/support/nodestate.ts";
 import { seededRandom } from "#test/support/random.ts";
 import { webImage } from "#test/support/webimage.ts";
 
-const ROUNDS = Number(process.env["LONG_ROUNDS"] ?? 50);
-const SEED = Number(process.env["LONG_SEED"] ?? Date.now() % 1_000_000);
-const NODES = Array.from({ length: Number(process.env["LONG_NODES"] ?? 5) }, (_, i) => `n${i + 1}`);
+export interface CutsOptions {
+  nodes: number;
+  rounds: number;
+  /** Of what happens to which node, and for how long. */
+  seed: number;
+  /** A node is away for less than this. */
+  awayMsMax: number;
+}
+
+const MANIFEST = join(import.meta.dir, "../long/cuts.yaml");
+/** Setting up; and, of each round, all but the waits that have limits of their own. */
+const START_MS_MAX = 180_000;
 const CONVERGED_MS_MAX = 90_000;
-const AWAY_MS_MAX = 12_000;
 const WRITE_EVERY_MS = 200;
-const random = seededRandom(SEED);
 let cluster: LabCluster;
 let dir: string;
+let nodes: readonly string[] = [];
 /** Names of ConfigMaps whose creation was acknowledged. */
 const acknowledged = new Set<string>();
 
-beforeAll(async () => {
+async function start(): Promise<void> {
   dir = mkdtempSync(join(tmpdir(), "bramble-cuts-"));
   const image = await webImage(dir);
-  cluster = await startCluster({ nodes: NODES.length, dir, images: [image] });
+  cluster = await startCluster({ nodes: nodes.length, dir, images: [image] });
   await cluster.startServer();
-  for (const node of NODES.slice(1)) await cluster.startAgent(node);
-  await cluster.readyNodes(NODES.length, 30_000);
-  await cluster.kubectl("create", "-f", join(import.meta.dir, "cuts.yaml"));
+  for (const node of nodes.slice(1)) await cluster.startAgent(node);
+  await cluster.readyNodes(nodes.length, 60_000);
+  await cluster.kubectl("create", "-f", MANIFEST);
   await converged("at the start");
-}, 180_000);
+}
 
-afterAll(async () => {
+async function end(): Promise<void> {
   await cluster?.down();
   rmSync(dir, { recursive: true, force: true });
-});
+}
 
 const lines = (text: string): string[] => text.split("\n").filter((line) => line !== "");
 
@@ -50,10 +54,10 @@ async function problems(): Promise<string[]> {
   const web = all.filter(({ metadata }) => metadata.labels.app === "web");
   if (web.length !== 4 || !web.every(isReady)) wrong.push(`${web.filter(isReady).length} web pods`);
   const each = all.filter(({ metadata }) => metadata.labels.app === "each");
-  if (each.length !== NODES.length || !each.every(isReady)) wrong.push("not one pod on each node");
+  if (each.length !== nodes.length || !each.every(isReady)) wrong.push("not one pod on each node");
   const ips = all.map(({ status }) => status.podIP);
   if (new Set(ips).size !== all.length) wrong.push(`pods share addresses: ${ips.join()}`);
-  for (const node of NODES) {
+  for (const node of nodes) {
     wrong.push(...(await stateProblems(cluster, node, all)));
     const url = `http://${addressOf(node)}:30080/`;
     const script = `for i in 1 2 3 4 5 6 7 8; do curl -fsS --max-time 2 ${url} || echo LOST; done`;
@@ -73,7 +77,7 @@ async function converged(when: string): Promise<void> {
     wrong = await problems().catch((error: unknown) => [String(error).slice(0, 300)]);
     return wrong.length === 0;
   }).catch((cause: unknown) => {
-    throw new Error(`seed ${SEED}, ${when}: ${wrong.join("; ")}`, { cause });
+    throw new Error(`${when}: ${wrong.join("; ")}`, { cause });
   });
 }
 
@@ -113,25 +117,48 @@ async function partition(node: string, awayMs: number): Promise<void> {
   await cluster.lab.heal(node);
 }
 
-test(
-  `${ROUNDS} power cuts and partitions of ${NODES.length} nodes, seed ${SEED}`,
-  async () => {
-    for (let round = 1; round <= ROUNDS; round++) {
-      const node = NODES[Math.floor(random.next() * NODES.length)] ?? "n1";
-      const awayMs = Math.floor(random.next() * AWAY_MS_MAX);
-      const [what, act] = random.next() < 0.6 ? ["cut", powerCut] : ["partition", partition];
-      const end = writer(round);
-      const started = performance.now();
-      try {
-        await (act as typeof powerCut)(node, awayMs);
-      } finally {
-        await end();
-      }
-      const actedMs = performance.now() - started;
-      await converged(`after round ${round} (${what} of ${node} for ${awayMs} ms)`);
-      const tookMs = Math.round(performance.now() - started - actedMs);
-      console.log(`${round}: ${what} of ${node} for ${awayMs} ms, well again after ${tookMs} ms`);
-    }
-  },
-  4 * 3_600_000,
-);
+interface Cut {
+  node: string;
+  what: "cut" | "partition";
+  awayMs: number;
+}
+
+/** What a seed has in store. */
+function drawn({ rounds, seed, awayMsMax }: CutsOptions): Cut[] {
+  const random = seededRandom(seed);
+  return Array.from({ length: rounds }, () => {
+    const node = nodes[Math.floor(random.next() * nodes.length)] ?? "n1";
+    const awayMs = Math.floor(random.next() * awayMsMax);
+    return { node, awayMs, what: random.next() < 0.6 ? "cut" : "partition" };
+  });
+}
+
+async function round(at: number, { node, what, awayMs }: Cut): Promise<void> {
+  const stop = writer(at);
+  const started = performance.now();
+  try {
+    await (what === "cut" ? powerCut : partition)(node, awayMs);
+  } finally {
+    await stop();
+  }
+  const actedMs = performance.now() - started;
+  await converged(`after round ${at} (${what} of ${node} for ${awayMs} ms)`);
+  const tookMs = Math.round(performance.now() - started - actedMs);
+  console.log(`${at}: ${what} of ${node} for ${awayMs} ms, well again after ${tookMs} ms`);
+}
+
+/** Defines the test; what it needs is set up and taken down around it. */
+export function testCuts(options: CutsOptions): void {
+  const { rounds, seed, awayMsMax } = options;
+  nodes = Array.from({ length: options.nodes }, (_, i) => `n${i + 1}`);
+  beforeAll(start, START_MS_MAX);
+  afterAll(end, START_MS_MAX);
+  const limitMs = rounds * (awayMsMax + 2 * CONVERGED_MS_MAX);
+  test(
+    `${rounds} power cuts and partitions of ${options.nodes} nodes, seed ${seed}`,
+    async () => {
+      for (const [at, cut] of drawn(options).entries()) await round(at + 1, cut);
+    },
+    limitMs,
+  );
+}
