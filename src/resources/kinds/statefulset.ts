@@ -4,7 +4,6 @@ import { defaultClaimSpec } from "#resources/defaults/volume.ts";
 import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { PersistentVolumeClaim, StatefulSet, StatefulSetSpec } from "#resources/types.gen.ts";
-import { dropUnlessUsed } from "#resources/unserved.ts";
 import { validateStatefulSet } from "#resources/validate/statefulset.ts";
 
 function defaultStrategy(spec: StatefulSetSpec): void {
@@ -72,8 +71,6 @@ export const statefulSets = defineKind<StatefulSet>({
   },
   prepare: (set, old) => {
     dropUnservedTemplateFields(set, old);
-    const { rollingUpdate } = set.spec?.updateStrategy ?? {};
-    dropUnlessUsed(rollingUpdate, old?.spec?.updateStrategy?.rollingUpdate, "maxUnavailable");
     if (!old) set.status = { replicas: 0, availableReplicas: 0 };
   },
   validate: validateStatefulSet,

@@ -1,5 +1,5 @@
 /** A control plane in this process: the real API and controllers, hollow nodes, no sockets. */
-import { realClock } from "#base/clock.ts";
+import { type Clock, realClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
 import { realRandom } from "#base/random.ts";
 import { createCaches } from "#client/cache.ts";
@@ -28,6 +28,8 @@ export interface PlaneOptions extends Partial<HollowOptions> {
   nodeGraceMs?: number;
   clusterCidr?: string;
   signCertificate?: Signer;
+  /** Of the API, the controllers and the nodes; default: the real one. */
+  clock?: Clock;
   /** One that has objects already; it stays open. */
   store?: Store;
   /** What other servers of APIs answer; undefined where it is none of theirs. */
@@ -38,7 +40,13 @@ export async function startPlane(
   nodes: readonly string[] = ["n1", "n2"],
   options: PlaneOptions = {},
 ): Promise<Plane> {
-  const { store, adapters, signCertificate = () => "not a certificate", ...more } = options;
+  const {
+    store,
+    adapters,
+    clock = realClock,
+    signCertificate = () => "not a certificate",
+    ...more
+  } = options;
   const lines: string[] = [];
   const log = createLog({
     level: "warn",
@@ -46,7 +54,7 @@ export async function startPlane(
     now: () => Date.now(),
     write: (line) => lines.push(line),
   });
-  const test = await startApi({ log, ...(store && { store }) });
+  const test = await startApi({ log, clock, ...(store && { store }) });
   const writes: string[] = [];
   const client = createClient((request) => {
     const url = new URL(request.url);
@@ -58,7 +66,7 @@ export async function startPlane(
     return test.api.fetch(request, { user: ADMIN });
   }, test.api);
   const stop = new AbortController();
-  const shared = { client, clock: realClock, log, signal: stop.signal };
+  const shared = { client, clock, log, signal: stop.signal };
   const caches = createCaches(shared);
   startControllers({
     ...shared,
