@@ -4,19 +4,28 @@
  */
 import type { Action, Failure } from "#client/controller.ts";
 import { safeHash } from "#controllers/common/hash.ts";
-import { controllerReference } from "#controllers/common/owner.ts";
+import { type Claim, claim, controllerReference } from "#controllers/common/owner.ts";
 import { deleteAction, patchAction, statusAction } from "#controllers/common/patch.ts";
 import { sameValue } from "#resources/equal.ts";
 import type { Kind } from "#resources/kind.ts";
 import { controllerRevisions } from "#resources/kinds/controllerrevision.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import { sortedKeys } from "#resources/sorted.ts";
-import type { ControllerRevision, Json, PodTemplateSpec } from "#resources/types.gen.ts";
+import type {
+  ControllerRevision,
+  Json,
+  LabelSelector,
+  PodTemplateSpec,
+} from "#resources/types.gen.ts";
 
 export const REVISION_HASH = "controller-revision-hash";
 
 export interface Owner extends ApiObject {
-  spec?: { template?: PodTemplateSpec; revisionHistoryLimit?: number };
+  spec?: {
+    selector?: LabelSelector;
+    template?: PodTemplateSpec;
+    revisionHistoryLimit?: number;
+  };
   status?: { collisionCount?: number };
 }
 
@@ -57,6 +66,34 @@ export function revisionOf(found: Stored<ControllerRevision>): Revision {
 
 const byNumber = (a: Stored<ControllerRevision>, b: Stored<ControllerRevision>): number =>
   a.revision - b.revision || (a.metadata.name < b.metadata.name ? -1 : 1);
+
+/** The revisions that a plan looks at. */
+export interface Histories {
+  /** Those that the owner controls. */
+  revisions: ReadonlyArray<Stored<ControllerRevision>>;
+  /** Those of the namespace that nobody controls. */
+  looseRevisions: ReadonlyArray<Stored<ControllerRevision>>;
+  /** One by its name, whosever it is. */
+  revisionNamed: (name: string) => Stored<ControllerRevision> | undefined;
+}
+
+/**
+ * The owner's revisions, with those that an owner before it left behind: pods that it takes over
+ * are of them, and stay as they are.
+ */
+export const claimRevisions = <T extends Owner>(
+  kind: Kind<T>,
+  owner: Stored<T>,
+  { revisions, looseRevisions }: Histories,
+): Claim<ControllerRevision> =>
+  claim({
+    ownerKind: kind,
+    owner,
+    selector: owner.spec?.selector,
+    kind: controllerRevisions,
+    owned: revisions,
+    free: looseRevisions,
+  });
 
 /** Finds the template among the past ones, brings an old one to the front, or makes a new one. */
 export function revisionsFor<T extends Owner>(
@@ -104,15 +141,19 @@ export function pruneRevisions<T extends Owner>(
 
 /**
  * The name of a new revision is taken by another template: the next one is made from another hash.
+ * One of the same template is an owner's before this one, and is soon to be had.
  */
 export function collision<T extends Owner>(
   kind: Kind<T>,
   owner: Stored<T>,
   failure: Failure,
+  { revisionNamed }: Histories,
 ): Action[] {
   const { action, reason } = failure;
   if (reason !== "AlreadyExists" || action.do !== "create") return [];
   if (action.kind !== controllerRevisions) return [];
+  const taken = revisionNamed(action.object.metadata?.name ?? "");
+  if (taken && sameValue(templateOf(taken), owner.spec?.template ?? {})) return [];
   const collisionCount = (owner.status?.collisionCount ?? 0) + 1;
   return statusAction<Owner>(kind, owner, { ...owner.status, collisionCount });
 }

@@ -61,7 +61,10 @@ export function daemonSetController(clock: Clock): Controller<State> {
       trigger(nodes, (_, caches) => caches.of(daemonSets).list().map(keyOf), {
         changed: ({ before, after }) => decisive(before) !== decisive(after),
       }),
-      trigger(controllerRevisions, (revision) => controllerKey(revision, daemonSets)),
+      trigger(controllerRevisions, (revision, caches) => {
+        if (controllerOf(revision) !== undefined) return controllerKey(revision, daemonSets);
+        return suitors(revision, caches.of(daemonSets));
+      }),
     ],
     read(key, { caches, random }) {
       const set = caches.of(daemonSets).get(key);
@@ -80,6 +83,8 @@ export function daemonSetController(clock: Clock): Controller<State> {
         free: caches.of(pods).indexed(orphans, namespace),
         nodes: caches.of(nodes).list(),
         revisions: caches.of(controllerRevisions).indexed(byController, uid),
+        looseRevisions: caches.of(controllerRevisions).indexed(orphans, namespace),
+        revisionNamed: (name) => caches.of(controllerRevisions).get(`${namespace}/${name}`),
         waitMs,
         seed: random(),
       };

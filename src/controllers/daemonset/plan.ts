@@ -8,7 +8,9 @@ import { claim } from "#controllers/common/owner.ts";
 import { deleteAction, statusAction } from "#controllers/common/patch.ts";
 import { availableInMs, isReady } from "#controllers/common/pods.ts";
 import {
+  claimRevisions,
   collision,
+  type Histories,
   pruneRevisions,
   REVISION_HASH,
   type Revision,
@@ -19,20 +21,13 @@ import { isAvailable, type Place, rollout, surgeOf } from "#controllers/daemonse
 import { daemonSets } from "#resources/kinds/daemonset.ts";
 import { pods as podKind } from "#resources/kinds/pod.ts";
 import type { Stored } from "#resources/meta.ts";
-import type {
-  ControllerRevision,
-  DaemonSet,
-  DaemonSetStatus,
-  Node,
-  Pod,
-} from "#resources/types.gen.ts";
+import type { DaemonSet, DaemonSetStatus, Node, Pod } from "#resources/types.gen.ts";
 
-export interface State {
+export interface State extends Histories {
   set: Stored<DaemonSet>;
   owned: ReadonlyArray<Stored<Pod>>;
   free: ReadonlyArray<Stored<Pod>>;
   nodes: ReadonlyArray<Stored<Node>>;
-  revisions: ReadonlyArray<Stored<ControllerRevision>>;
   /**
    * Milliseconds to leave a failed pod alone, by node: else pods that a node refuses come in a
    * loop.
@@ -232,7 +227,8 @@ export function plan(state: State, now: number): Plan {
     free: state.free,
   });
   const places = placesOf(state, mine);
-  const { update, known, actions: revisions } = revisionsFor(daemonSets, set, state.revisions);
+  const history = claimRevisions(daemonSets, set, state);
+  const { update, known, actions: made } = revisionsFor(daemonSets, set, history.mine);
   const { hash } = update;
   const status = statusAction(daemonSets, set, statusOf(state, places, hash, now));
   if (set.metadata.deletionTimestamp !== undefined) return { actions: status };
@@ -249,7 +245,8 @@ export function plan(state: State, now: number): Plan {
   return {
     actions: [
       ...claims,
-      ...revisions,
+      ...history.actions,
+      ...made,
       ...podActions(state, steps, update),
       ...steps.events,
       ...status,
@@ -259,8 +256,9 @@ export function plan(state: State, now: number): Plan {
   };
 }
 
-export function failed({ set }: State, failure: Failure): Action[] {
-  const collided = collision(daemonSets, set, failure);
+export function failed(state: State, failure: Failure): Action[] {
+  const { set } = state;
+  const collided = collision(daemonSets, set, failure, state);
   if (collided.length > 0) return collided;
   const { action, message, code } = failure;
   if (action.do !== "create" || code === 409) return [];

@@ -18,7 +18,10 @@ export const statefulSetController: Controller<State> = {
       if (controllerOf(pod) !== undefined) return controllerKey(pod, statefulSets);
       return suitors(pod, caches.of(statefulSets));
     }),
-    trigger(controllerRevisions, (revision) => controllerKey(revision, statefulSets)),
+    trigger(controllerRevisions, (revision, caches) => {
+      if (controllerOf(revision) !== undefined) return controllerKey(revision, statefulSets);
+      return suitors(revision, caches.of(statefulSets));
+    }),
     // Only the end of a claim can hold a pod back.
     trigger(
       persistentVolumeClaims,
@@ -50,6 +53,8 @@ export const statefulSetController: Controller<State> = {
       owned,
       free: caches.of(pods).indexed(orphans, namespace),
       revisions: caches.of(controllerRevisions).indexed(byController, uid),
+      looseRevisions: caches.of(controllerRevisions).indexed(orphans, namespace),
+      revisionNamed: (name) => caches.of(controllerRevisions).get(`${namespace}/${name}`),
       claims,
     };
   },

@@ -9,7 +9,9 @@ import { claim } from "#controllers/common/owner.ts";
 import { deleteAction, patchAction } from "#controllers/common/patch.ts";
 import { availableInMs, isReady, isTerminal } from "#controllers/common/pods.ts";
 import {
+  claimRevisions,
   collision,
+  type Histories,
   pruneRevisions,
   REVISION_HASH,
   type Revision,
@@ -32,13 +34,12 @@ import { type Counts, statusActions } from "#controllers/statefulset/status.ts";
 import { pods as podKind } from "#resources/kinds/pod.ts";
 import { statefulSets } from "#resources/kinds/statefulset.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { ControllerRevision, Pod, StatefulSet } from "#resources/types.gen.ts";
+import type { Pod, StatefulSet } from "#resources/types.gen.ts";
 
-export interface State {
+export interface State extends Histories {
   set: Stored<StatefulSet>;
   owned: ReadonlyArray<Stored<Pod>>;
   free: ReadonlyArray<Stored<Pod>>;
-  revisions: ReadonlyArray<Stored<ControllerRevision>>;
   /** Claims of the namespace that its templates name. */
   claims: Claims;
 }
@@ -219,11 +220,8 @@ export function plan(state: State, now: number): Plan {
     owned: state.owned,
     free: state.free.filter((pod) => ordinalOf(set, pod.metadata.name) !== undefined),
   });
-  const {
-    update,
-    known,
-    actions: revisionActions,
-  } = revisionsFor(statefulSets, set, state.revisions);
+  const history = claimRevisions(statefulSets, set, state);
+  const { update, known, actions: made } = revisionsFor(statefulSets, set, history.mine);
   const found = known.find((one) => one.metadata.name === set.status?.currentRevision);
   const current = found === undefined ? update : revisionOf(found);
   const first = firstOrdinal(set);
@@ -257,7 +255,7 @@ export function plan(state: State, now: number): Plan {
   return {
     actions: [
       ...actions,
-      ...(deleting ? [] : revisionActions),
+      ...(deleting ? [] : [...history.actions, ...made]),
       ...run.actions,
       ...statusActions(set, { current, update }, told),
       ...(deleting ? [] : prune),
@@ -266,9 +264,10 @@ export function plan(state: State, now: number): Plan {
   };
 }
 
-export function failed({ set }: State, failure: Failure): Action[] {
+export function failed(state: State, failure: Failure): Action[] {
+  const { set } = state;
   const { action, message, code } = failure;
-  const collided = collision(statefulSets, set, failure);
+  const collided = collision(statefulSets, set, failure, state);
   if (collided.length > 0) return collided;
   if (action.do !== "create" || (code === 409 && action.kind !== podKind)) return [];
   if (message.includes("because it is being terminated")) return [];
