@@ -13,11 +13,21 @@ export interface Clock {
   after(delayMs: number, run: () => void): Cancel;
 }
 
+/** A timer of more milliseconds than 32 bits hold would run at once: 24.8 days. */
+const TIMER_MS_MAX = 0x7fffffff;
+
 export const realClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs);
+    let leftMs = delayMs;
+    let timer: ReturnType<typeof setTimeout>;
+    const arm = (): void => {
+      const stepMs = Math.min(leftMs, TIMER_MS_MAX);
+      leftMs -= stepMs;
+      timer = setTimeout(leftMs > 0 ? arm : run, stepMs);
+    };
+    arm();
     return () => clearTimeout(timer);
   },
 };
