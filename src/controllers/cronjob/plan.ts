@@ -2,7 +2,7 @@
 import type { Action, Plan } from "#client/controller.ts";
 import { controllerReference } from "#controllers/common/owner.ts";
 import { deleteAction, statusAction } from "#controllers/common/patch.ts";
-import { timeMs, timeText } from "#controllers/common/time.ts";
+import { timeMs, timeText, zonedText } from "#controllers/common/time.ts";
 import type { Due } from "#controllers/cronjob/schedule.ts";
 import { cronJobs } from "#resources/kinds/cronjob.ts";
 import { jobs as jobKind } from "#resources/kinds/job.ts";
@@ -109,7 +109,10 @@ function newJob(cron: Stored<CronJob>, dueMs: number): Job {
       name: `${cron.metadata.name}-${Math.floor(dueMs / 60_000)}`,
       namespace: cron.metadata.namespace ?? "",
       ...(metadata?.labels && { labels: metadata.labels }),
-      annotations: { ...metadata?.annotations, [SCHEDULED_AT]: timeText(dueMs) },
+      annotations: {
+        ...metadata?.annotations,
+        [SCHEDULED_AT]: zonedText(dueMs, cron.spec?.timeZone ?? "UTC"),
+      },
       ownerReferences: [controllerReference(cronJobs, cron)],
     },
     ...(spec && { spec }),

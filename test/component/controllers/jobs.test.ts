@@ -5,10 +5,16 @@ import { pods } from "#resources/kinds/pod.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Job, JobSpec, Pod } from "#resources/types.gen.ts";
 import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
+import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
+
+/** Longer than the wait before a first retry. */
+const RETRY_MS = 11_000;
 
 let plane: Plane;
+let clock: ShiftClock;
 beforeAll(async () => {
-  plane = await startPlane(["n1", "n2"]);
+  clock = shiftClock();
+  plane = await startPlane(["n1", "n2"], { clock, nodeGraceMs: 86_400_000 });
 });
 afterAll(() => plane.close());
 
@@ -187,6 +193,71 @@ describe("a failure", () => {
     expect((await over("late", "Failed")).reason).toBe("DeadlineExceeded");
     await letGo("late");
   });
+});
+
+describe("a pod that goes", () => {
+  const HOLD = "example.com/hold";
+  /** One that runs, and is held where it goes. */
+  async function going(name: string, spec: Omit<JobSpec, "template"> = {}) {
+    await create(name, spec);
+    const [pod] = await running(name, 1);
+    const ref = { namespace, name: pod?.metadata.name ?? "" };
+    const finalizers = [...(pod?.metadata.finalizers ?? []), HOLD];
+    await plane.client.patch(pods, ref, "merge", { metadata: { finalizers } });
+    await plane.client.delete(pods, ref);
+    return { ref, uid: pod?.metadata.uid };
+  }
+  const letGoOf = (ref: { namespace: string; name: string }) =>
+    plane.client.patch(pods, ref, "merge", { metadata: { finalizers: null } });
+  const told = (name: string, wanted: object) =>
+    until(`${name} tells ${JSON.stringify(wanted)}`, async () => {
+      const { active = 0, terminating = 0, failed = 0 } = (await job(name))?.status ?? {};
+      return Bun.deepEquals({ active, terminating, failed }, wanted);
+    });
+
+  test("is replaced at once where the policy does not wait for its end", async () => {
+    const { ref, uid } = await going("hasty", { podReplacementPolicy: "TerminatingOrFailed" });
+    await told("hasty", { active: 0, terminating: 1, failed: 1 });
+    clock.shift(RETRY_MS);
+    const [next] = await running("hasty", 1);
+    expect(next?.metadata.uid).not.toBe(uid);
+    await told("hasty", { active: 1, terminating: 1, failed: 1 });
+    await letGoOf(ref);
+    await told("hasty", { active: 1, terminating: 0, failed: 1 });
+  });
+
+  test.each<[string, Omit<JobSpec, "template">]>([
+    ["patient", { podReplacementPolicy: "Failed" }],
+    [
+      "default",
+      {
+        podFailurePolicy: {
+          rules: [{ action: "Count", onExitCodes: { operator: "In", values: [7] } }],
+        },
+      },
+    ],
+  ])(
+    "is replaced when it has failed, under Failed: %s",
+    async (name, spec) => {
+      const { ref, uid } = await going(name, { ...spec, backoffLimit: 3 });
+      expect((await job(name))?.spec?.podReplacementPolicy).toBe("Failed");
+      await told(name, { active: 0, terminating: 1, failed: 0 });
+      // What comes after it is done.
+      await create(`after-${name}`, {});
+      await running(`after-${name}`, 1);
+      expect((await podsOf(name)).map(({ metadata }) => metadata.uid)).toEqual([uid ?? ""]);
+      const status = { phase: "Failed" };
+      await plane.client.patch(pods, ref, "merge", { status }, { subresource: "status" });
+      await told(name, { active: 0, terminating: 0, failed: 1 });
+      clock.shift(RETRY_MS);
+      const next = await running(name, 1);
+      await told(name, { active: 1, terminating: 0, failed: 1 });
+      await letGoOf(ref);
+      if (next[0]) await end(next[0], 0);
+      expect((await over(name, "Complete")).status).toMatchObject({ succeeded: 1, failed: 1 });
+    },
+    60_000,
+  );
 });
 
 describe("a Job", () => {

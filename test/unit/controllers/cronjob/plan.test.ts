@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { zonedText } from "#controllers/common/time.ts";
 import { cronJobController as controller } from "#controllers/cronjob/controller.ts";
 import { dueOf } from "#controllers/cronjob/schedule.ts";
 import { cronJobs } from "#resources/kinds/cronjob.ts";
@@ -202,6 +203,17 @@ describe("time zones", () => {
       "2026-03-29T05:00:00Z",
     );
     expect(missed).toBe(6);
+  });
+
+  test.each([
+    ["UTC", "2026-03-29T00:30:00Z"],
+    ["Europe/London", "2026-03-29T00:30:00Z"],
+    ["Europe/Berlin", "2026-03-29T01:30:00+01:00"],
+    ["America/St_Johns", "2026-03-28T22:00:00-02:30"],
+    ["Asia/Kolkata", "2026-03-29T06:00:00+05:30"],
+  ])("a time is written as the clocks of %s show it", (zone, text) => {
+    expect(zonedText(at("2026-03-29T00:30:00Z"), zone)).toBe(text);
+    expect(at(text)).toBe(at("2026-03-29T00:30:00Z"));
   });
 
   test("an interval counts from the last run", () => {
