@@ -144,7 +144,7 @@ test("a DaemonSet goes on to the next node when the time is over", async () => {
   await counts(daemonSets, "agent", 2, 2);
 });
 
-test("a StatefulSet starts, rolls and takes away one after the other, each after its time", async () => {
+test("a StatefulSet starts and rolls one after the other, each after its time", async () => {
   const ref = { namespace, name: "db" };
   await plane.client.create(statefulSets, {
     metadata: ref,

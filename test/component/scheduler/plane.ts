@@ -1,9 +1,9 @@
 /**
  * The control plane of the controllers' tests, with the real scheduler instead of hollow binding.
  */
-import { realClock } from "#base/clock.ts";
+import { type Clock, realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
-import { realRandom } from "#base/random.ts";
+import { type Random, realRandom } from "#base/random.ts";
 import { createRecorder } from "#client/events.ts";
 import { events } from "#resources/kinds/event.ts";
 import { nodes } from "#resources/kinds/node.ts";
@@ -26,15 +26,23 @@ export interface SchedulerPlane extends Plane {
   reasons(name: string): Promise<string[]>;
 }
 
+/** Of the scheduler alone; default: the real ones. */
+export interface Sources {
+  clock?: Clock;
+  random?: Random;
+}
+
 export async function startSchedulerPlane(
   names: readonly string[] = ["n1", "n2"],
+  { clock = realClock, random = realRandom }: Sources = {},
 ): Promise<SchedulerPlane> {
   const plane = await startPlane(names, { bind: false });
   const { client, caches } = plane;
   const stop = new AbortController();
-  const shared = { client, caches, clock: realClock, log: silentLog, signal: stop.signal };
-  const recorder = createRecorder({ ...shared, component: "default-scheduler" });
-  void new Scheduler({ ...shared, random: realRandom, recorder }).run();
+  const shared = { client, caches, log: silentLog, signal: stop.signal };
+  const component = "default-scheduler";
+  const recorder = createRecorder({ ...shared, clock: realClock, component });
+  void new Scheduler({ ...shared, clock, random, recorder }).run();
   // A node is not ready at first, and tainted: what tests read would depend on who comes first.
   await until("the nodes are ready", () => {
     const all = caches.of(nodes).list();
