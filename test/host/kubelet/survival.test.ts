@@ -86,6 +86,39 @@ test("containerd killed and started again changes nothing for pods", async () =>
   await k.until("stays", (pod) => (statusOf(pod)?.restartCount ?? 0) === 1);
 });
 
+test("an exit while containerd is down is seen", async () => {
+  const script = "trap 'echo bye; exit 4' TERM; echo up; while true; do sleep 0.05; done";
+  await k.create("once", { restartPolicy: "Never", containers: [shell("main", script)] });
+  await k.create("again", { containers: [shell("main", script)] });
+  const ids: Array<string | undefined> = [];
+  const logged = (name: string, text: string) =>
+    eventually(`${text} of ${name}`, async () => (await k.logs(name)).includes(text) || undefined);
+  for (const name of ["once", "again"]) {
+    ids.push(statusOf(await k.ready(name))?.containerID?.replace("containerd://", ""));
+    await logged(name, "up");
+  }
+  const running = (await k.host.runtime.list()).filter(({ id }) => ids.includes(id));
+  expect(running.length).toBe(2);
+  await k.host.containerd.kill();
+  for (const { pid = 0 } of running) process.kill(pid, "SIGTERM");
+  for (const name of ["once", "again"]) await logged(name, "bye");
+  await k.host.containerd.start();
+  const once = await k.until("once", ({ status }) => status?.phase === "Failed");
+  // From 1.7 on containerd removes what ended while it was down, and the exit code with it.
+  const keeps = (await k.host.runtime.version()).startsWith("containerd://1.6.");
+  expect(statusOf(once)?.state?.terminated).toMatchObject(
+    keeps ? { exitCode: 4 } : { exitCode: 137, reason: "ContainerStatusUnknown" },
+  );
+  expect(statusOf(once)?.restartCount).toBe(0);
+  await k.until("again", (pod) => {
+    const status = statusOf(pod);
+    return status?.restartCount === 1 && status.ready === true;
+  });
+  expect(await k.logs("again", "previous=true")).toBe("up\nbye\n");
+  await k.remove("once", 0);
+  await k.remove("again", 0);
+});
+
 test("after a power cut the pods come back, and nothing stale stays", async () => {
   const initContainers = [
     shell("init", "echo ran >> /d/log", { volumeMounts: [{ name: "d", mountPath: "/d" }] }),
