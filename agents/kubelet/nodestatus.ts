@@ -46,7 +46,7 @@ export function capacityOf({ capacity, devices }: NodeFacts): Record<string, str
 
 export function allocatableOf(facts: NodeFacts): Record<string, string> {
   const { capacity, reserved } = facts;
-  const millis = capacity.cpus * 1000 - reserved.cpuMillis;
+  const millis = Math.max(0, capacity.cpus * 1000 - reserved.cpuMillis);
   const huge = Object.values(capacity.hugePages ?? {}).reduce((sum, bytes) => sum + bytes, 0);
   // Nothing else can have the memory of huge pages (upstream takes it off as well).
   const memory = capacity.memoryBytes - huge - reserved.memoryBytes - EVICTION_MEMORY_BYTES;

@@ -20,7 +20,7 @@ import { cgroupRootOf, devicePluginDirOf, instanceOf, runDirOf, saveInstance } f
 import { bootId, canLowerOomScore, linkMtu, machineCapacity, nodeAddresses } from "./machine.ts";
 import type { ClusterNet, NodeParts } from "./parts.ts";
 import type { NodeSettings } from "./settings.ts";
-import { parseLabels, parseTaints } from "./taints.ts";
+import { parseLabels, parseReserved, parseTaints } from "./taints.ts";
 import { kubernetesVersion } from "./version.ts";
 
 export interface RunningNode {
@@ -77,6 +77,17 @@ export function nodeNetwork(settings: NodeSettings, log: Log, cluster?: ClusterN
   });
 }
 
+/** What this node's owner has set. */
+function ownOptions(settings: NodeSettings) {
+  return {
+    labels: parseLabels(settings.nodeLabels),
+    taints: parseTaints(settings.nodeTaints),
+    reserved: parseReserved(settings.systemReserved),
+    allowedSysctls: settings.allowedUnsafeSysctls,
+    ...(settings.podMaxPids > 0 && { pidsLimit: settings.podMaxPids }),
+  };
+}
+
 export async function startNode(parts: NodeParts): Promise<RunningNode> {
   const { settings, client, caches, clock, random, log, nodeName, cluster } = parts;
   const ending = new AbortController();
@@ -120,8 +131,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
       dns: { servers: cluster.clusterDns.split(","), domain: cluster.clusterDomain },
       cgroupRoot: cgroupRootOf(settings.dataDir),
       capacity: machineCapacity(settings.dataDir),
-      labels: parseLabels(settings.nodeLabels),
-      taints: parseTaints(settings.nodeTaints),
+      ...ownOptions(settings),
       kubeletVersion: kubernetesVersion,
       devicePluginDir: devicePluginDirOf(settings.dataDir),
     },

@@ -87,6 +87,18 @@ const nodeShape = {
     .describe("packet rules for Services; auto: nftables where they are many"),
   nodeLabels: list.default([]).describe("labels of this node, KEY=VALUE, comma-separated"),
   nodeTaints: list.default([]).describe("taints at registration, KEY=VALUE:EFFECT"),
+  systemReserved: list
+    .default([])
+    .describe("kept back from pods for the machine's own programs, cpu=250m,memory=200Mi"),
+  podMaxPids: z.coerce
+    .number("must be a number")
+    .int("must be a whole number")
+    .refine((value) => value === -1 || value > 0, "must be 1 or more, or -1 for no limit")
+    .default(-1)
+    .describe("processes that a container may have"),
+  allowedUnsafeSysctls: list
+    .default([])
+    .describe("sysctls that pods may set beside the safe ones; NAME or NAME*"),
   httpPort: port.default(80).describe("port of the Ingress for HTTP"),
   tlsPort: port.default(443).describe("port of the Ingress for HTTPS"),
   accessLog: z.string().optional().describe("file of the Ingress's access log (default: none)"),

@@ -1,5 +1,6 @@
-/** Labels and taints of a node as flags give them. */
+/** Labels, taints and reservations of a node as flags give them. */
 import { UsageError } from "#base/errors.ts";
+import { milliValue, quantityValue } from "#resources/quantity.ts";
 
 export function parseLabels(pairs: readonly string[]): Record<string, string> {
   return Object.fromEntries(
@@ -24,4 +25,23 @@ export function parseTaints(
     }
     return { key, effect, ...(value !== undefined && { value }) };
   });
+}
+
+/** What pods do not get. @throws UsageError for what is not an amount of `cpu` or `memory`. */
+export function parseReserved(pairs: readonly string[]): {
+  cpuMillis: number;
+  memoryBytes: number;
+} {
+  const reserved = { cpuMillis: 0, memoryBytes: 0 };
+  for (const pair of pairs) {
+    const [, resource, amount = ""] = /^(cpu|memory)=([\d.].*)$/.exec(pair) ?? [];
+    try {
+      // Throws for "", too.
+      if (resource === "cpu") reserved.cpuMillis = milliValue(amount);
+      else reserved.memoryBytes = quantityValue(amount);
+    } catch {
+      throw new UsageError(`--system-reserved: "${pair}" must be cpu=AMOUNT or memory=AMOUNT`);
+    }
+  }
+  return reserved;
 }

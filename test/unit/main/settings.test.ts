@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test";
 import { loadServerSettings } from "../../../src/main/settings.ts";
+import { parseReserved } from "../../../src/main/taints.ts";
 
 const load = (flags: Record<string, unknown>) =>
   loadServerSettings({ flags, env: {}, file: undefined, filePath: "" });
@@ -23,6 +24,17 @@ test.each([
   [{ clusterCidr: "10.42.0.0/16,10.44.0.0/16" }, "must be an IPv4 range"],
   [{ nodeIp: "fd00::1" }, "--node-ip: must be an IPv4 address"],
   [{ proxyMode: "ipvs" }, "--proxy-mode"],
+  [{ podMaxPids: "0" }, "--pod-max-pids: must be 1 or more, or -1 for no limit"],
 ])("refused: %p", (flags, message) => {
   expect(() => load(flags)).toThrow(message);
+});
+
+test("what is kept back from pods", () => {
+  const reserved = (systemReserved?: string) =>
+    parseReserved(load(systemReserved === undefined ? {} : { systemReserved }).systemReserved);
+  expect(reserved()).toEqual({ cpuMillis: 0, memoryBytes: 0 });
+  expect(reserved("cpu=0.25,memory=1Mi")).toEqual({ cpuMillis: 250, memoryBytes: 2 ** 20 });
+  for (const bad of ["cpu", "disk=1Gi", "memory=much", "cpu=", "cpu=-1"]) {
+    expect(() => reserved(bad)).toThrow(`--system-reserved: "${bad}" must be cpu=AMOUNT`);
+  }
 });
