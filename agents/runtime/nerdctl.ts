@@ -163,7 +163,25 @@ class NerdctlRuntime implements Runtime {
     const records = await this.#containerd.containers();
     const present = new Set(records.map((record) => record.id));
     for (const id of this.#startedAtMs.keys()) if (!present.has(id)) this.#startedAtMs.delete(id);
-    return records.map((record) => this.#container(record, tasks.get(record.id)));
+    return Promise.all(
+      records.map(async (record) => {
+        const task = tasks.get(record.id) ?? (await this.#unlisted(record.id));
+        return this.#container(record, task);
+      }),
+    );
+  }
+
+  /**
+   * containerd 2 leaves out of its list what its shim does not tell of in two seconds; that may
+   * well run.
+   */
+  async #unlisted(containerId: string): Promise<Task | undefined> {
+    try {
+      return await this.#containerd.task(containerId);
+    } catch (error) {
+      this.#options.log.warn("state not known", { id: containerId, error: messageOf(error) });
+      return { containerId, pid: 0, status: "unknown", exitCode: 0, exitedAtMs: undefined };
+    }
   }
 
   #container(record: ContainerRecord, task: Task | undefined): Container {
