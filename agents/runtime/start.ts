@@ -12,7 +12,15 @@ import { finishSpec, type IpcLeader, sharedShm } from "#agents/runtime/ocispec.t
 import { makePipes } from "#agents/runtime/pipes.ts";
 import { type ContainerSpec, RuntimeError } from "#agents/runtime/runtime.ts";
 import type { Turns } from "#agents/runtime/turns.ts";
+import { messageOf } from "#base/errors.ts";
 import type { Run } from "#base/process.ts";
+
+/**
+ * The shim of a group goes with its last container: when that is removed while the next one is
+ * started, containerd finds the shim, and then nobody. The next shim is a new one.
+ */
+const LEAVING_SHIM =
+  /failed to create shim task: ttrpc: closed|failed to start shim: .*\/s\/\w+: connect: /;
 
 /** Logs may hold anything; the agent serves them. */
 const LOG_MODE = 0o640;
@@ -86,5 +94,11 @@ export async function startContainer(
     await makePipes(run, [stdin]);
   }
   const io = { stdin, ...outputs(spec), terminal: spec.tty };
-  return parts.starts.with(spec.group, () => containerd.startTask(record, io));
+  const start = () => containerd.startTask(record, io);
+  return parts.starts.with(spec.group, () =>
+    start().catch((error: unknown) => {
+      if (!LEAVING_SHIM.test(messageOf(error))) throw error;
+      return start();
+    }),
+  );
 }
