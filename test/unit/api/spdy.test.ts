@@ -14,6 +14,7 @@ import {
 import { HeaderPacker } from "#api/stream/spdy/packer.ts";
 import { serveSpdy } from "#api/stream/spdy/session.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
+import { limits } from "#base/limits.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (parts: Uint8Array[]): string => Buffer.concat(parts).toString();
@@ -132,6 +133,31 @@ describe("a session", () => {
     expect(frames).toContainEqual({ type: "ping", id: 1 });
     const data = frames.flatMap((frame) => (frame.type === "data" ? [frame.payload] : []));
     expect(text(data)).toBe("port 80: hello there");
+    client.end();
+    await served;
+    packer.close();
+  });
+
+  test("has room for as many streams as come one after the other", async () => {
+    const [client, server] = channelPair();
+    const served = serveSpdy(server, ({ channel }) => channel.end());
+    const packer = clientPacker();
+    const reader = new FrameReader();
+    const answers = client.messages[Symbol.asyncIterator]();
+    const refused: number[] = [];
+    for (let count = 0; count <= limits.spdyStreamsMax; count++) {
+      const id = 2 * count + 1;
+      await client.send(encodeSynStream(id, await packer.pack({ port: "80" })));
+      await client.send(encodeData(id, new Uint8Array(0), true));
+      for (let over = false; !over; ) {
+        const { value } = await answers.next();
+        for (const frame of reader.push(value ?? new Uint8Array())) {
+          if (frame.type === "rst") refused.push(frame.stream);
+          over ||= frame.type === "rst" || (frame.type === "data" && frame.fin);
+        }
+      }
+    }
+    expect(refused).toEqual([]);
     client.end();
     await served;
     packer.close();

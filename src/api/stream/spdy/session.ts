@@ -98,6 +98,8 @@ class Session {
     }
     const [inside, outside] = channelPair();
     this.#streams.set(id, outside);
+    // Clients reset no stream that both sides have ended: a long connection would be full of them.
+    void outside.closed.then(() => this.#streams.delete(id));
     await this.#connection.send(encodeSynReply(id, await this.#packer.pack({})));
     const sent = this.#sendAll(id, outside);
     if (fin) outside.end();
