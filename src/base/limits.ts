@@ -35,8 +35,14 @@ export const limits = {
   /** Changes kept for watches that resume and lists that continue. */
   watchHistoryEventsMax: 16_384,
   watchHistoryBytesMax: 32 * 1024 * 1024,
-  /** A change is forgotten after one to two of these, however few there are (upstream: 5 min). */
-  historyCompactMs: 4 * 60_000,
+  /**
+   * How often is looked which changes to forget, and after how many looks one more is too old:
+   * while all that is kept is small (upstream: 5 min), and while it is not.
+   */
+  historyLookMs: 25_000,
+  historyCalmLooks: 12,
+  historyCalmBytesMax: 4 * 1024 * 1024,
+  historyBusyLooks: 2,
   /** A watcher that is this far behind is cut; it lists again. */
   watcherBacklogBytesMax: 4 * 1024 * 1024,
   watchersMax: 10_000,
@@ -289,6 +295,8 @@ export const limits = {
   trimCalmMsMax: 2_000,
   trimCalmBytesMin: 64 * 1024 * 1024,
   trimSettleMs: 3_000,
+  /** Until what work left in the history of changes is forgotten. */
+  trimAgainMs: 80_000,
   /** Longest time of one timer (2^31 ms overflow into no time at all). */
   timerMsMax: 2_000_000_000,
   /**

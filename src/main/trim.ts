@@ -38,11 +38,16 @@ function worthBytes(computedMs: number): number {
   return Number.POSITIVE_INFINITY;
 }
 
-/** Looks now and then, trims once after each time of work, never while there is any. */
+/**
+ * Looks now and then, trims after each time of work and once more when its history is forgotten,
+ * never while there is any.
+ */
 export function trimWhenQuiet({ clock, log, signal, footprint }: TrimOptions): void {
   let computedMs = footprint.computedMs();
   /** After the last trim; undefined: this look tells. */
   let trimmedBytes: number | undefined = 0;
+  /** When to trim once more. */
+  let againMs = Number.POSITIVE_INFINITY;
   const later = (delayMs: number, run: () => void): void => {
     const cancel = clock.after(delayMs, () => {
       signal.removeEventListener("abort", cancel);
@@ -55,8 +60,11 @@ export function trimWhenQuiet({ clock, log, signal, footprint }: TrimOptions): v
     computedMs = footprint.computedMs();
     trimmedBytes ??= footprint.anonymousBytes();
     const grownBytes = footprint.anonymousBytes() - trimmedBytes;
-    if (grownBytes >= worthBytes(computedMs - before)) {
+    const spentMs = computedMs - before;
+    const again = clock.monotonic() >= againMs && spentMs <= limits.trimQuietMsMax;
+    if (again || grownBytes >= worthBytes(spentMs)) {
       trimmedBytes = undefined;
+      againMs = again ? Number.POSITIVE_INFINITY : clock.monotonic() + limits.trimAgainMs;
       try {
         footprint.shrink();
         later(limits.trimSettleMs, () => footprint.dropCode());

@@ -182,6 +182,10 @@ class EtcdStore implements contract.Store {
     }
   }
 
+  historyBytes(): number {
+    return this.#view.historyBytes;
+  }
+
   async close(): Promise<void> {
     if (this.#ending.signal.aborted) return;
     await Promise.allSettled(this.#tails.values());

@@ -33,6 +33,10 @@ export class History {
     return this.#floor;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   push(change: Change): void {
     assert(change.revision > this.#floor, "history grows upwards");
     if (this.#count === this.#limits.eventsMax) this.#drop();

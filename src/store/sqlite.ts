@@ -114,6 +114,10 @@ class SqliteStore implements contract.Store {
     this.#view.compact(revision);
   }
 
+  historyBytes(): number {
+    return this.#view.historyBytes;
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

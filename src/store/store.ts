@@ -119,6 +119,8 @@ export interface Store {
   watch(options: WatchOptions): Watch;
   /** Forgets history up to and including this revision. */
   compact(revision: number): Promise<void>;
+  /** What the history of changes costs, bytes of memory, estimated. */
+  historyBytes(): number;
   /** Number of keys under a prefix. */
   count(prefix: string): number;
   /** Flushes and ends; later calls reject. */

@@ -93,6 +93,10 @@ export class View {
     this.#selections.forgetBefore(this.#history.floor);
   }
 
+  get historyBytes(): number {
+    return this.#history.bytes;
+  }
+
   /** One more change; `id` is its row's. Readers see it, watchers are told by `publish`. */
   apply(change: Change, id: number): void {
     if (change.type === "put") this.#objects.put(id, change.item);

@@ -41,6 +41,7 @@ function bound(store: Store): Store {
     write: (write) => store.write(write),
     watch: (options) => store.watch(options),
     compact: (revision) => store.compact(revision),
+    historyBytes: () => store.historyBytes(),
     count: (prefix) => store.count(prefix),
     close: () => store.close(),
   };

@@ -44,6 +44,7 @@ function blindable(store: Store) {
     list: (options) => store.list(options),
     write: (write) => store.write(write),
     compact: (revision) => store.compact(revision),
+    historyBytes: () => store.historyBytes(),
     count: (prefix) => store.count(prefix),
     close: () => store.close(),
     watch,

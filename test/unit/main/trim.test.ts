@@ -25,13 +25,18 @@ function start() {
   return { clock, now, done, stop, looks };
 }
 
-test("memory goes back once after work, and not again while nothing grows", async () => {
+test("memory goes back after work, once more when its history is forgotten, then no more", async () => {
   const { done, looks, now } = start();
   await looks(2);
   expect(done).toEqual(["shrink", "drop"]);
   now.anonymous += limits.trimBytesMin - 1;
-  await looks(20);
+  await looks(limits.trimAgainMs / limits.trimLookMs - 2);
   expect(done).toHaveLength(2);
+  await looks(2);
+  expect(done).toHaveLength(4);
+  now.anonymous += limits.trimBytesMin - 1;
+  await looks(50);
+  expect(done).toHaveLength(4);
 });
 
 test("it goes back again after more work", async () => {
