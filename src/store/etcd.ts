@@ -25,7 +25,7 @@ import {
 } from "#store/etcd/messages.ts";
 import { isOwnKey, PLACE } from "#store/etcd/place.ts";
 import type { Entry } from "#store/objects.ts";
-import { openRow, type Sealer } from "#store/sealed.ts";
+import { openRow, type Sealer, sealValue } from "#store/sealed.ts";
 import type { StoreLimits } from "#store/sqlite.ts";
 import * as contract from "#store/store.ts";
 import { View } from "#store/view.ts";
@@ -238,7 +238,8 @@ class EtcdStore implements contract.Store {
     if ((now?.revision ?? 0) !== expect) throw new contract.ConflictError(key, now);
     const { takes, drops } = await this.#claiming(key, now, value);
     const sentAt = this.#view.revision;
-    const stored = this.#sealed(key, value);
+    const sealer = this.#options.sealing?.sealer;
+    const stored = value && sealValue(sealer, { key, value });
     const own: Own = { value, stored, terms: write.terms };
     this.#own.set(key, own);
     try {
@@ -341,21 +342,11 @@ class EtcdStore implements contract.Store {
     const revision = found.modRevision;
     const own = this.#own.get(key);
     const isOwn = own?.stored === found.value && own.value !== undefined;
-    const plain = isOwn ? own.value : this.#opened(key, found.value);
+    const sealer = this.#options.sealing?.sealer;
+    const plain = isOwn ? own.value : openRow(sealer, { key, value: found.value });
     const text = codec.stamp(plain, revision);
     const terms = isOwn ? own.terms : undefined;
     return { key, value: text, revision, terms: terms ?? codec.terms(key, text) };
-  }
-
-  #sealed(key: string, value: string | undefined): string | undefined {
-    const sealer = this.#options.sealing?.sealer;
-    if (value === undefined || sealer === undefined || !sealer.covers(key)) return value;
-    return sealer.seal(key, value);
-  }
-
-  #opened(key: string, value: string): string {
-    const { sealing } = this.#options;
-    return sealing === undefined ? value : openRow(sealing.sealer, { key, value });
   }
 
   /** All that is there, as of one revision. */

@@ -43,11 +43,10 @@ class SealedDisk implements Disk {
   }
 
   *#sealed(rows: Iterable<Row>): Generator<Row> {
-    const sealer = this.#sealer;
     for (const row of rows) {
-      const { item } = row;
-      if (item === undefined || !sealer.covers(item.key)) yield row;
-      else yield { id: row.id, item: { ...item, value: sealer.seal(item.key, item.value) } };
+      const { id, item } = row;
+      if (item === undefined) yield row;
+      else yield { id, item: { ...item, value: sealValue(this.#sealer, item) } };
     }
   }
 
@@ -74,9 +73,15 @@ class SealedDisk implements Disk {
   }
 }
 
+type Value = Pick<StoredRow, "key" | "value">;
+
+/** As the value stands in the datastore. */
+export const sealValue = (sealer: Sealer | undefined, { key, value }: Value): string =>
+  sealer?.covers(key) === true ? sealer.seal(key, value) : value;
+
 /** The plain value of what stands in the datastore. @throws OperatorError */
-export function openRow(sealer: Sealer, { key, value }: Pick<StoredRow, "key" | "value">): string {
-  if (!sealer.isSealed(value)) return value;
+export function openRow(sealer: Sealer | undefined, { key, value }: Value): string {
+  if (sealer === undefined || !sealer.isSealed(value)) return value;
   try {
     return sealer.open(key, value);
   } catch (error) {
@@ -88,10 +93,7 @@ export function openRow(sealer: Sealer, { key, value }: Pick<StoredRow, "key" | 
 }
 
 /** Undefined where the value stands as it would be written now. @throws OperatorError */
-export function rewritten(
-  sealer: Sealer,
-  row: Pick<StoredRow, "key" | "value">,
-): string | undefined {
+export function rewritten(sealer: Sealer, row: Value): string | undefined {
   const { key, value } = row;
   const covered = sealer.covers(key);
   if (covered ? sealer.isCurrent(value) : !sealer.isSealed(value)) return undefined;

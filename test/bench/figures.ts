@@ -24,6 +24,8 @@ export interface Measured {
   readonly pods?: Pods;
   readonly idle?: Idle;
   readonly startMs?: readonly number[];
+  /** Resident memory of the server right after the load, and once it rested. */
+  readonly rss?: { readonly loadedMb: number; readonly restedMb: number };
   readonly durability?: { rounds: number; acknowledged: number; lost: number };
 }
 
@@ -49,7 +51,7 @@ const RATIOS: ReadonlyArray<[string, string, Pick, number, number]> = [
 ];
 
 export function figuresOf(measured: Measured): Figure[] {
-  const { pods, idle, startMs, durability } = measured;
+  const { pods, idle, startMs, rss, durability } = measured;
   return [
     ...RATIOS.map(([what, op, pick, floor, aim]) => ({
       what: `${what}, over Kubernetes`,
@@ -81,6 +83,8 @@ export function figuresOf(measured: Measured): Figure[] {
       floor: 100,
       aim: 20,
     },
+    { what: "RSS after the load", value: rss?.loadedMb, unit: "MB", floor: 200 },
+    { what: "RSS two minutes later", value: rss?.restedMb, unit: "MB", floor: 140 },
     {
       what: `writes lost in ${durability?.rounds ?? 0} kill -9`,
       value: durability?.lost,

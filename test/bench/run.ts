@@ -10,6 +10,7 @@ import { writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { realClock, sleep } from "#base/clock.ts";
 import { apiLoad, type Loads } from "#test/bench/apiload.ts";
 import { endAll, interrupted, whenOver } from "#test/bench/ends.ts";
 import { figuresOf, figuresTable, loadsTable, type Measured } from "#test/bench/figures.ts";
@@ -17,6 +18,7 @@ import { measureIdle } from "#test/bench/idle.ts";
 import { loadImage } from "#test/bench/image.ts";
 import { startPeer } from "#test/bench/peers.ts";
 import { podLoad, reserveNetwork } from "#test/bench/podload.ts";
+import { memory } from "#test/bench/process.ts";
 import { buildBramble, must } from "#test/bench/programs.ts";
 import { startServer } from "#test/bench/server.ts";
 import { type PrivateContainerd, startContainerd } from "#test/support/containerd.ts";
@@ -24,6 +26,7 @@ import { type PrivateContainerd, startContainerd } from "#test/support/container
 const PARTS = ["start", "api", "pods", "idle", "durability"] as const;
 const STARTS = 5;
 const IDLE_PODS = 10;
+const REST_MS = 120_000;
 
 const { values: flags } = parseArgs({
   options: {
@@ -56,15 +59,17 @@ async function measureStart(binary: string, containerd: PrivateContainerd): Prom
 }
 
 /** Ours and theirs in turns, each with the machine for itself. */
-async function measureApi(binary: string): Promise<{ ours: Loads[]; peers?: Loads[] }> {
+async function measureApi(binary: string): Promise<Measured> {
   const peer = flags.peers ? await startPeer() : undefined;
   peer?.pause();
   const server = await startServer({ binary });
   const ours: Loads[] = [];
+  let loadedMb = Number.NaN;
   const peers: Loads[] = [];
   for (let round = 1; round <= rounds; round++) {
     say(`load, round ${round} of ${rounds}`);
     ours.push(await apiLoad(server, round));
+    loadedMb = memory(server.pid).rssMb;
     if (peer === undefined) continue;
     process.kill(server.pid, "SIGSTOP");
     await peer.resume();
@@ -73,8 +78,11 @@ async function measureApi(binary: string): Promise<{ ours: Loads[]; peers?: Load
     process.kill(server.pid, "SIGCONT");
   }
   await peer?.end();
+  say("what the load leaves of memory");
+  await sleep(realClock, REST_MS);
+  const rss = { loadedMb, restedMb: memory(server.pid).rssMb };
   await server.end();
-  return { ours, ...(peer !== undefined && { peers }) };
+  return { ours, rss, ...(peer !== undefined && { peers }) };
 }
 
 async function measureNode(binary: string, containerd: PrivateContainerd): Promise<Measured> {

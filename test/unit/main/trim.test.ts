@@ -25,7 +25,7 @@ function start() {
   return { clock, now, done, stop, looks };
 }
 
-test("memory goes back after work, once more when its history is forgotten, then no more", async () => {
+test("memory goes back after work, and once more when its history is forgotten", async () => {
   const { done, looks, now } = start();
   await looks(2);
   expect(done).toEqual(["shrink", "drop"]);
