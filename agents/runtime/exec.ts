@@ -112,14 +112,17 @@ export class Execs {
 
   async #finish(containerId: string, started: Started): Promise<void> {
     const { containerd, log } = this.#parts;
+    const { execId, dir } = started;
     try {
-      await containerd.deleteProcess(containerId, started.execId);
+      await containerd.deleteProcess(containerId, execId);
     } catch (error) {
-      log.debug("exec process not deleted", { execId: started.execId, error: messageOf(error) });
+      log.debug("exec process not deleted", { execId, error: messageOf(error) });
     }
     for (const fd of started.outputs) fd.close();
     started.stdin?.close();
-    await rm(started.dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true }).catch((error: unknown) => {
+      log.warn("pipes not removed", { dir, error: messageOf(error) });
+    });
   }
 
   async #spec(containerId: string): Promise<OciSpec> {
@@ -160,7 +163,9 @@ export class Execs {
       throw new TimeoutError(`command took more than ${timeoutMs} ms`);
     } finally {
       cancel();
-      await this.#finish(containerId, started);
+      // Not waited for: the shim waits for the output of processes left behind, containerd 2's for
+      // ten seconds.
+      void this.#finish(containerId, started);
     }
   }
 
