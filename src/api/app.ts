@@ -44,7 +44,8 @@ import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import type { Kind } from "#resources/kind.ts";
-import type { Store } from "#store/store.ts";
+import type { Store, Term } from "#store/store.ts";
+import { inTerm } from "#store/term.ts";
 
 export interface AuthOptions {
   /** Tokens that are good as they are, as the admin's. */
@@ -200,9 +201,23 @@ interface Known {
   readonly annotate?: Trail["annotate"];
 }
 
+const cores = new WeakMap<Term, Core>();
+
+/** The same but for its datastore. */
+function coreIn(core: Core, term: Term | undefined): Core {
+  if (term === undefined) return core;
+  let known = cores.get(term);
+  if (known === undefined) {
+    known = { ...core, store: inTerm(core.store, term) };
+    cores.set(term, known);
+  }
+  return known;
+}
+
 async function answer(parts: Parts, known: Known): Promise<Response> {
-  const { core, system, inFlight } = parts;
+  const { system, inFlight } = parts;
   const { request, env, user, path, query, target, annotate } = known;
+  const core = coreIn(parts.core, env.term);
   if (target !== undefined && parts.aggregation.serves(target.group, target.version)) {
     const { rest: _rest, watch: _watch, ...about } = target;
     await core.authorizer.require({ user, verb: verbFor(request.method, target, query), ...about });

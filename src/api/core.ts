@@ -14,7 +14,7 @@ import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { Store } from "#store/store.ts";
+import type { Store, Term } from "#store/store.ts";
 
 export interface UserInfo {
   readonly name: string;
@@ -27,6 +27,8 @@ export interface UserInfo {
 export interface RequestEnv {
   /** Set by callers in this process: the request needs no token. */
   readonly user?: UserInfo;
+  /** Set by the leader among several servers: what it writes, it writes only while it leads. */
+  readonly term?: Term;
   /** Set by the listener, which knows the client's certificate, if it can. */
   readonly certificateUser?: UserInfo | undefined;
   /** That certificate's public key, where it is one of the sort that nodes have. */

@@ -29,11 +29,17 @@ export interface ElectOptions {
    */
   caches: Pick<Caches, "renew">;
   /**
-   * Called each time this one becomes the leader; its signal aborts when it is not any more.
+   * Called each time this one becomes the leader, with the client of its term; its signal aborts
+   * when it is not any more.
    * `holds` asks the clock whether others still have to wait: a write that begins while it answers
    * true has the difference of `leaderLeaseMs` and `leaderRenewMsMax` to arrive.
    */
-  lead(signal: AbortSignal, holds: () => boolean): void;
+  lead(signal: AbortSignal, holds: () => boolean, client: Client): void;
+  /**
+   * Sees to it that nothing of earlier leaders arrives any more, where the Lease is still as it is
+   * here. Answers the client of this term; undefined where it is not.
+   */
+  enter(lease: Stored<Lease>): Promise<Client | undefined>;
 }
 
 /** MicroTime as the API writes it. */
@@ -48,8 +54,8 @@ class Election {
     this.#o = options;
   }
 
-  /** True when the Lease is ours after this call. Throws where it cannot be known. */
-  async try(): Promise<boolean> {
+  /** The Lease where it is ours after this call. Throws where that cannot be known. */
+  async try(): Promise<Stored<Lease> | undefined> {
     const { client, clock, namespace, name, identity } = this.#o;
     const now = microTime(clock.now());
     const lease = await client.get(leases, { namespace, name });
@@ -61,16 +67,15 @@ class Election {
       leaseTransitions: 0,
     };
     if (lease === undefined) {
-      await client.create(leases, { metadata: { namespace, name }, spec });
-      return true;
+      return client.create(leases, { metadata: { namespace, name }, spec });
     }
     const held = lease.spec ?? {};
     const mine = held.holderIdentity === identity;
-    if (!mine && this.#isAlive(lease)) return false;
+    if (!mine && this.#isAlive(lease)) return undefined;
     const acquireTime = mine ? (held.acquireTime ?? now) : now;
     const leaseTransitions = (held.leaseTransitions ?? 0) + (mine ? 0 : 1);
-    await client.update(leases, { ...lease, spec: { ...spec, acquireTime, leaseTransitions } });
-    return true;
+    const next = { ...spec, acquireTime, leaseTransitions };
+    return client.update(leases, { ...lease, spec: next });
   }
 
   #isAlive(lease: Stored<Lease>): boolean {
@@ -98,14 +103,15 @@ async function begin(
   { caches, lead }: ElectOptions,
   term: AbortSignal,
   holds: () => boolean,
+  client: Client,
 ): Promise<void> {
   await caches.renew();
-  if (!term.aborted) lead(term, holds);
+  if (!term.aborted) lead(term, holds, client);
 }
 
 /** Stands for election until the signal aborts; resolves after the Lease was given back. */
 export async function standForElection(options: ElectOptions): Promise<void> {
-  const { clock, random, log, signal, name } = options;
+  const { clock, random, log, signal, name, enter } = options;
   const election = new Election(options);
   let term: AbortController | undefined;
   /** When the request went out that others saw last: their wait begins there at the earliest. */
@@ -119,16 +125,19 @@ export async function standForElection(options: ElectOptions): Promise<void> {
       const limitMs = term === undefined ? limits.leaderRenewMsMax : heldUntilMs - askedAtMs;
       // A call that hangs must not keep a leader in office.
       const limit = sleep(clock, Math.max(0, limitMs), signal).then(() => undefined);
-      if ((await Promise.race([election.try(), limit])) === true) {
+      const lease = await Promise.race([election.try(), limit]);
+      if (lease !== undefined) {
         heldAtMs = askedAtMs;
         const rested = clock.monotonic() >= beginAtMs;
-        if (term === undefined && rested && !signal.aborted) {
+        const begins = term === undefined && rested && !signal.aborted;
+        const client = begins ? await Promise.race([enter(lease), limit]) : undefined;
+        if (client !== undefined) {
           log.info("leading", { lease: name });
           term = new AbortController();
           const { signal: own } = term;
           const holds = () =>
             !own.aborted && clock.monotonic() - heldAtMs < limits.leaderRenewMsMax;
-          void begin(options, own, holds);
+          void begin(options, own, holds, client);
         }
       } else {
         heldAtMs = Number.NEGATIVE_INFINITY;

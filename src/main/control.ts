@@ -19,7 +19,7 @@ import type { Client } from "#client/client.ts";
 import { createClient } from "#client/http.ts";
 import { kinds } from "#resources/kinds.ts";
 import { lockDataDir } from "#store/lock.ts";
-import type { Store } from "#store/store.ts";
+import type { Seen, Store, Term } from "#store/store.ts";
 import { type AuditLog, openAudit } from "./audit.ts";
 import { openTrueClock } from "./clock.ts";
 import { isShared, openDatastore, takeSharedKeys } from "./datastore.ts";
@@ -46,6 +46,11 @@ export interface Surroundings {
 export interface ControlPlane {
   api: Api;
   client: Client;
+  /**
+   * A client whose writes are done only while nobody else began a term, which it begins, where an
+   * object is still as it was seen; undefined where it is not.
+   */
+  beginTerm(seen: Seen): Promise<Client | undefined>;
   caches: Caches;
   hub: TunnelHub;
   pki: Pki;
@@ -196,7 +201,13 @@ export async function openControlPlane(
   const parts = { store, hub, pki, token, audit, frontProxy, address: names.address };
   const api = ends.keep(apiOf(settings, parts, around), (each) => each.close());
   const { direct } = api;
-  const client = createClient((request) => api.fetch(request, { user: SYSTEM }), { direct });
+  const clientOf = (env: { term?: Term } = {}): Client =>
+    createClient((request) => api.fetch(request, { user: SYSTEM, ...env }), { direct });
+  const client = clientOf();
+  const beginTerm = async (seen: Seen): Promise<Client | undefined> => {
+    const term = await store.beginTerm?.(seen);
+    return term && clientOf({ term });
+  };
   const caches = ends.keep(createCaches({ client, clock, log: log.part("cache") }), (c) =>
     c.stop(),
   );
@@ -212,5 +223,5 @@ export async function openControlPlane(
     saveKubeconfig(join(dataDir, "kubeconfig"), config);
   };
   nameServers([]);
-  return { api, client, caches, hub, pki, around, nameServers };
+  return { api, client, beginTerm, caches, hub, pki, around, nameServers };
 }

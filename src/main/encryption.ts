@@ -5,8 +5,7 @@ import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { addKey, isSealed, readKeys, ValueSealer } from "#base/sealer.ts";
 import { type Disk, openDisk } from "#store/disk.ts";
-import type { Sealing } from "#store/etcd.ts";
-import { sealDisk } from "#store/sealed.ts";
+import { type Sealing, sealDisk } from "#store/sealed.ts";
 import { learnKeys, SEALED_KEY } from "./sealed.ts";
 import type { ServerSettings } from "./settings.ts";
 

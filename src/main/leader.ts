@@ -15,6 +15,7 @@ import type { Ends } from "./ends.ts";
 import type { ServerSettings } from "./settings.ts";
 
 const LEASE = { namespace: "kube-system", name: "bramble-controllers" };
+const LEASE_KEY = `coordination.k8s.io/leases/${LEASE.namespace}/${LEASE.name}`;
 
 /** Until the signal aborts. */
 function startLoops(
@@ -60,7 +61,9 @@ export function leadWhenElected(
     log: log.part("election"),
     identity: `${nodeName}_${random.uuid()}`,
     signal,
-    lead: (term, holds) => startLoops(control, settings, term, fenced(control.client, holds)),
+    enter: ({ metadata }) =>
+      control.beginTerm({ key: LEASE_KEY, revision: Number(metadata.resourceVersion) }),
+    lead: (term, holds, client) => startLoops(control, settings, term, fenced(client, holds)),
   });
   ends.keep(standing, (over) => over);
 }

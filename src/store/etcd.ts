@@ -23,9 +23,9 @@ import {
   type WatchAnswer,
   type WatchEvent,
 } from "#store/etcd/messages.ts";
-import { isOwnKey, PLACE } from "#store/etcd/place.ts";
+import { isOwnKey, PLACE, TERM } from "#store/etcd/place.ts";
 import type { Entry } from "#store/objects.ts";
-import { openRow, type Sealer, sealValue } from "#store/sealed.ts";
+import { openRow, type Sealing, sealValue } from "#store/sealed.ts";
 import type { StoreLimits } from "#store/sqlite.ts";
 import * as contract from "#store/store.ts";
 import { View } from "#store/view.ts";
@@ -43,17 +43,6 @@ export interface EtcdStoreOptions {
   readonly log: Log;
   readonly limits?: Partial<StoreLimits>;
   readonly sealing?: Sealing;
-}
-
-/** How values of some keys lie in etcd; readers see them plain. */
-export interface Sealing {
-  readonly sealer: Sealer;
-  /** The object that tells of the sealer's keys. */
-  readonly keysAt: string;
-  /** That object changed, told before what is sealed with its keys. */
-  onKeys(value: string): void;
-  /** Told once where values were rewritten. */
-  onRewritten(count: number): void;
 }
 
 const TXN = "etcdserverpb.KV/Txn";
@@ -170,6 +159,13 @@ class EtcdStore implements contract.Store {
     return this.#view.watch(options);
   }
 
+  async beginTerm({ key, revision }: contract.Seen): Promise<contract.Term | undefined> {
+    const keys = new EtcdKeys(this.#members, this.#options.prefix);
+    const seen = { key, revision: revision - this.#offset };
+    const begun = await keys.beginTerm(seen, this.#placeAt);
+    return begun === undefined ? undefined : { revision: begun };
+  }
+
   async compact(revision: number): Promise<void> {
     this.#assertOpen();
     this.#view.compact(revision);
@@ -225,6 +221,7 @@ class EtcdStore implements contract.Store {
     await this.#catchUp.fresh();
     this.#assertOpen();
   }
+
   #guard(): Guard {
     return { key: `${this.#options.prefix}${PLACE}`, revision: this.#placeAt };
   }
@@ -249,6 +246,7 @@ class EtcdStore implements contract.Store {
         value: stored,
         expect: expect === 0 ? 0 : expect - this.#offset,
         guard: this.#guard(),
+        ...(write.term && { also: { key: prefix + TERM, revision: write.term.revision } }),
         takes: takes.map((name) => ({ key: `${prefix}${CLAIMS}${name}`, value: key })),
         drops: drops.map((name) => `${prefix}${CLAIMS}${name}`),
       });
@@ -257,6 +255,9 @@ class EtcdStore implements contract.Store {
       if (!answer.succeeded && answer.guard !== this.#placeAt) this.#leave();
       await this.#catchUp.until(answer.revision);
       this.#assertOpen();
+      if (!answer.succeeded && write.term && answer.also !== write.term.revision) {
+        throw new contract.StorageError("another server leads");
+      }
       if (answer.succeeded) return this.#written(key, own, answer.revision);
       const isThere = answer.current?.modRevision ?? 0;
       if (isThere === expect) throw new contract.ClaimedError(key, now, takes);

@@ -79,6 +79,17 @@ type Value = Pick<StoredRow, "key" | "value">;
 export const sealValue = (sealer: Sealer | undefined, { key, value }: Value): string =>
   sealer?.covers(key) === true ? sealer.seal(key, value) : value;
 
+/** How values of some keys lie in etcd; readers see them plain. */
+export interface Sealing {
+  readonly sealer: Sealer;
+  /** The object that tells of the sealer's keys. */
+  readonly keysAt: string;
+  /** That object changed, told before what is sealed with its keys. */
+  onKeys(value: string): void;
+  /** Told once where values were rewritten. */
+  onRewritten(count: number): void;
+}
+
 /** The plain value of what stands in the datastore. @throws OperatorError */
 export function openRow(sealer: Sealer | undefined, { key, value }: Value): string {
   if (sealer === undefined || !sealer.isSealed(value)) return value;

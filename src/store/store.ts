@@ -46,7 +46,21 @@ export interface Write {
    * renewals and Events only, so that an idle cluster does not wear out an SD card.
    */
   readonly durability?: "disk" | "lazy";
+  /** It is done only while this lasts. @throws StorageError after it. */
+  readonly term?: Term;
 }
+
+/**
+ * A time in which one of several servers alone may write something. The next one ends it: what is
+ * under way of it then arrives nowhere.
+ */
+export interface Term {
+  /** Of the change that began it, as the datastore counts. */
+  readonly revision: number;
+}
+
+/** An item as somebody saw it. */
+export type Seen = Pick<Item, "key" | "revision">;
 
 export interface Change {
   readonly type: "put" | "delete";
@@ -121,6 +135,11 @@ export interface Store {
   compact(revision: number): Promise<void>;
   /** What the history of changes costs, bytes of memory, estimated. */
   historyBytes(): number;
+  /**
+   * Begins a term where an item is still as it was seen; undefined where it is not. Absent where
+   * one server alone has the datastore.
+   */
+  beginTerm?(seen: Seen): Promise<Term | undefined>;
   /** Number of keys under a prefix. */
   count(prefix: string): number;
   /** Flushes and ends; later calls reject. */

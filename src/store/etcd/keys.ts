@@ -14,7 +14,7 @@ import {
   txnAnswer,
   txnRequest,
 } from "#store/etcd/messages.ts";
-import { assertUsable, isOwnKey, PLACE, type Place, placeOf } from "#store/etcd/place.ts";
+import { assertUsable, isOwnKey, PLACE, type Place, placeOf, TERM } from "#store/etcd/place.ts";
 
 const RANGE = "etcdserverpb.KV/Range";
 const TXN = "etcdserverpb.KV/Txn";
@@ -71,6 +71,23 @@ export class EtcdKeys {
     const { succeeded, revision, current } = txnAnswer(bytes);
     if (succeeded) return revision;
     return again && current?.value === value ? current.modRevision : undefined;
+  }
+
+  /**
+   * Begins a term while `seen` and the place are as they were. Answers its revision; undefined
+   * where one of them is not so, or another one began a term at the same time.
+   */
+  async beginTerm(seen: Guard, at: number): Promise<number | undefined> {
+    const before = await this.get(TERM);
+    const request = txnRequest({
+      key: this.#prefix + TERM,
+      value: JSON.stringify(seen),
+      expect: before?.modRevision ?? 0,
+      guard: this.#guard(at),
+      also: { ...seen, key: this.#prefix + seen.key },
+    });
+    const { succeeded, revision } = txnAnswer((await this.#members.call(TXN, request)).bytes);
+    return succeeded ? revision : undefined;
   }
 
   /** What has the prefix `from`, as of one revision; keys without the store's prefix. */

@@ -21,6 +21,8 @@ export interface TxnAnswer {
   readonly current: KeyValue | undefined;
   /** Revision of the guard's last change where the comparison failed; 0: it does not exist. */
   readonly guard: number;
+  /** The same of what was to be as it was seen beside the guard. */
+  readonly also: number;
 }
 
 export interface RangeAnswer {
@@ -86,6 +88,8 @@ export interface TxnInput {
   readonly expect: number;
   /** Must hold too. */
   readonly guard?: Guard;
+  /** Must hold too, where there is a guard. */
+  readonly also?: Guard;
   /** Put with it; none of them may exist. */
   readonly takes?: readonly PutInput[];
   /** Deleted with it. */
@@ -112,15 +116,17 @@ const readOperation = (key: string): Uint8Array =>
 
 /** Writes where the revisions of key and guard are as expected, else reads both. */
 export function txnRequest(input: TxnInput): Uint8Array {
-  const { key, value, expect, guard, takes = [], drops = [] } = input;
+  const { key, value, expect, guard, also, takes = [], drops = [] } = input;
   const request = new Writer().bytes(1, compare({ key, revision: expect }));
   if (guard !== undefined) request.bytes(1, compare(guard));
+  if (also !== undefined) request.bytes(1, compare(also));
   for (const take of takes) request.bytes(1, compare({ key: take.key, revision: 0 }));
   request.bytes(2, value === undefined ? deleteOperation(key) : putOperation({ key, value }));
   for (const take of takes) request.bytes(2, putOperation(take));
   for (const drop of drops) request.bytes(2, deleteOperation(drop));
   request.bytes(3, readOperation(key));
   if (guard !== undefined) request.bytes(3, readOperation(guard.key));
+  if (also !== undefined) request.bytes(3, readOperation(also.key));
   return request.done();
 }
 
@@ -151,12 +157,13 @@ export function clearRequest(prefix: string, after: string, guard: Guard): Uint8
 
 export function txnAnswer(bytes: Uint8Array, offset = 0): TxnAnswer {
   const answer = new Fields(bytes);
-  const [found, guard] = answer.all(3).map((each) => new Fields(each).message(1)?.message(2));
+  const [found, guard, also] = answer.all(3).map((each) => new Fields(each).message(1)?.message(2));
   return {
     succeeded: answer.number(2) === 1,
     revision: revisionOf(answer, offset),
     current: found === undefined ? undefined : keyValue(found, offset),
     guard: guard?.number(3) ?? 0,
+    also: also?.number(3) ?? 0,
   };
 }
 

@@ -32,6 +32,9 @@ export const PLACE = ".place";
  */
 export const TICK = ".tick";
 
+/** Its last change began the present term; writes of a term compare that. */
+export const TERM = ".term";
+
 /** No object's. */
 export const isOwnKey = (key: string): boolean => key.startsWith(".");
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
-import { StatusError } from "#client/client.ts";
-import { standForElection } from "#client/elect.ts";
+import { type Client, StatusError } from "#client/client.ts";
+import { type ElectOptions, standForElection } from "#client/elect.ts";
 import { fenced } from "#client/fence.ts";
 import { createClient } from "#client/http.ts";
 import { leases } from "#resources/kinds/lease.ts";
@@ -22,8 +22,9 @@ afterEach(() => {
 });
 
 const fresh = { renew: () => Promise.resolve() };
+type Enter = ElectOptions["enter"];
 
-function candidate(identity: string, caches = fresh) {
+function candidate(identity: string, caches = fresh, enter?: Enter) {
   const stop = new AbortController();
   stops.push(() => stop.abort());
   const terms: AbortSignal[] = [];
@@ -40,9 +41,10 @@ function candidate(identity: string, caches = fresh) {
     ...REF,
     identity,
     signal: stop.signal,
-    lead(term, holds) {
+    enter: enter ?? (async () => own),
+    lead(term, holds, client) {
       terms.push(term);
-      writer = fenced(own, holds);
+      writer = fenced(client, holds);
     },
   });
   const leads = () => terms.at(-1)?.aborted === false;
@@ -154,6 +156,36 @@ describe("of several", () => {
     renewed.resolve();
     await clock.settle();
     expect(a.leads()).toBe(true);
+  });
+
+  test("nobody leads before its term has begun, with the client of that term", async () => {
+    const asked: unknown[] = [];
+    let answer: Client | undefined;
+    const a = candidate("a", fresh, async ({ spec, metadata }) => {
+      asked.push(spec?.holderIdentity, metadata.resourceVersion);
+      return answer;
+    });
+    await clock.advance(100);
+    const { resourceVersion } = (await api.client.get(leases, REF))?.metadata ?? {};
+    expect([asked, a.begun()]).toEqual([["a", resourceVersion], 0]);
+    answer = { ...fenced(api.client, () => true), create: () => Promise.reject("of the term") };
+    await clock.advance(2 * limits.leaderRetryMs);
+    expect([a.leads(), a.begun(), await a.write()]).toEqual([true, 1, "of the term"]);
+    const { length } = asked;
+    await clock.advance(5 * limits.leaderRetryMs);
+    expect([a.begun(), asked.length]).toEqual([1, length]);
+  });
+
+  test("a term that does not begin in time is not waited for", async () => {
+    const a = candidate("a", fresh, () => new Promise(() => {}));
+    await clock.advance(100);
+    const b = candidate("b");
+    await clock.advance(60_000);
+    expect([a.leads(), b.leads()]).toEqual([false, false]);
+    expect((await lease())?.holderIdentity).toBe("a");
+    a.stop();
+    await clock.advance(limits.leaderLeaseMs + 2 * limits.leaderRetryMs);
+    expect(b.leads()).toBe(true);
   });
 
   test("one that takes its own lease again waits as any other would", async () => {

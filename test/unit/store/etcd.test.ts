@@ -50,6 +50,7 @@ describe("messages", () => {
       revision: 7,
       current: undefined,
       guard: 0,
+      also: 0,
     });
     const read = new Writer().bytes(1, new Writer().bytes(2, item).done()).done();
     expect(txnAnswer(new Writer().bytes(1, header).bytes(3, read).done()).current).toEqual(found);

@@ -7,6 +7,7 @@ import { silentLog } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { createCaches } from "#client/cache.ts";
 import type { Caches } from "#client/cache.types.ts";
+import type { Client } from "#client/client.ts";
 import { standForElection } from "#client/elect.ts";
 import { createRecorder } from "#client/events.ts";
 import { fenced } from "#client/fence.ts";
@@ -41,13 +42,13 @@ export class Manager {
     const caches = createCaches({ client, clock, log: silentLog });
     this.#caches = caches;
     const identity = `${this.#identity}-${++this.#life}`;
-    const lead = (term: AbortSignal, holds: () => boolean): void => {
+    const lead = (term: AbortSignal, holds: () => boolean, writer: Client): void => {
       this.terms++;
       this.leads = true;
       term.addEventListener("abort", () => {
         this.leads = false;
       });
-      const own = fenced(client, holds);
+      const own = fenced(writer, holds);
       const shared = { client: own, caches, clock, random, log: silentLog, signal: term };
       startControllers({
         ...shared,
@@ -70,6 +71,7 @@ export class Manager {
       namespace: "kube-system",
       name: "bramble-controllers",
       identity,
+      enter: async () => client,
       lead,
     });
   }
