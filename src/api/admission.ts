@@ -1,5 +1,5 @@
 /** The chain that every write passes: plugins change objects first, then judge them. */
-import type { Core, UserInfo } from "#api/core.ts";
+import type { Annotate, Core, UserInfo } from "#api/core.ts";
 import type { Resource } from "#api/registry.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 
@@ -18,8 +18,8 @@ export interface Attributes {
   readonly object: ApiObject | undefined;
   readonly old: Stored | undefined;
   readonly warnings: string[];
-  /** Notes something for the audit log. */
-  readonly annotate?: (key: string, value: string) => void;
+  /** Where there is an audit log. */
+  readonly annotate?: Annotate;
   /** Undo what a plugin reserved, when the write did not come about. */
   readonly undo: Array<() => void>;
 }

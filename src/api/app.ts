@@ -220,7 +220,8 @@ async function answer(parts: Parts, known: Known): Promise<Response> {
   const core = coreIn(parts.core, env.term);
   if (target !== undefined && parts.aggregation.serves(target.group, target.version)) {
     const { rest: _rest, watch: _watch, ...about } = target;
-    await core.authorizer.require({ user, verb: verbFor(request.method, target, query), ...about });
+    const verb = verbFor(request.method, target, query);
+    await core.authorizer.require({ user, verb, ...about }, annotate);
     return parts.aggregation.proxy({ request, env, user }, target.group, target.version);
   }
   if (target !== undefined) {
@@ -232,7 +233,7 @@ async function answer(parts: Parts, known: Known): Promise<Response> {
       inFlight.leave();
     }
   }
-  await core.authorizer.require({ user, verb: methodVerb(request), path });
+  await core.authorizer.require({ user, verb: methodVerb(request), path }, annotate);
   const other = parts.aggregation.claims(path);
   if (other !== undefined) return parts.aggregation.pass({ request, env, user }, other);
   const found = await system.fetch(request);

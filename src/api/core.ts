@@ -54,6 +54,9 @@ export type Verb =
   | "deletecollection";
 
 /** One request of the resource API on its way. */
+/** Notes something of a request for the audit log; of each key the first word counts. */
+export type Annotate = (key: string, value: string) => void;
+
 export interface Call {
   readonly request: Request;
   readonly env: RequestEnv;
@@ -64,8 +67,8 @@ export interface Call {
   readonly query: URLSearchParams;
   /** Sent as `Warning: 299` headers. */
   readonly warnings: string[];
-  /** Notes something for the audit log, where there is one. */
-  readonly annotate?: (key: string, value: string) => void;
+  /** Where there is an audit log. */
+  readonly annotate?: Annotate;
 }
 
 export interface Core {

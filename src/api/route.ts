@@ -120,9 +120,9 @@ export async function serveResource(core: Core, incoming: Incoming): Promise<Res
   const { request, env, user, target, annotate } = incoming;
   const query = incoming.query === "" ? NO_QUERY : new URLSearchParams(incoming.query);
   const verb = verbOf(request.method, target, query);
-  if (!isMaster(user)) {
+  if (annotate !== undefined || !isMaster(user)) {
     const { rest: _rest, watch: _watch, ...about } = target;
-    await core.authorizer.require({ user, verb, ...narrowing(query), ...about });
+    await core.authorizer.require({ user, verb, ...narrowing(query), ...about }, annotate);
   }
   const resource = core.registry.find(target.group, target.version, target.plural);
   if (resource === undefined) throw refuse.noPath();

@@ -2,7 +2,7 @@
 import { type AuditPolicy, judge, type Stage, type Verdict } from "#api/audit/policy.ts";
 import { bearerlessUri } from "#api/audit/uri.ts";
 import { readBody } from "#api/body.ts";
-import type { RequestEnv, UserInfo } from "#api/core.ts";
+import type { Annotate, RequestEnv, UserInfo } from "#api/core.ts";
 import { slicesOf } from "#api/slices.ts";
 import type { Target } from "#api/target.ts";
 import { wholeBodyOf } from "#api/whole.ts";
@@ -105,7 +105,7 @@ export class Trail {
   }
 
   /** What admission has to say; of each key the first word counts, as upstream. */
-  readonly annotate = (key: string, value: string): void => {
+  readonly annotate: Annotate = (key, value) => {
     if (!this.#annotations.has(key)) this.#annotations.set(key, value);
   };
 

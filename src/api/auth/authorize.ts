@@ -1,5 +1,5 @@
 /** Who may do what: a chain of authorizers, the first with an opinion wins. */
-import type { Core, UserInfo } from "#api/core.ts";
+import type { Annotate, Core, UserInfo } from "#api/core.ts";
 import { type ApiError, refuse } from "#api/errors.ts";
 
 /** One question, of a resource or of a path. */
@@ -27,9 +27,12 @@ export interface AuthorizerLink {
 
 export interface Authorizer {
   decide(access: Access): Promise<Opinion>;
-  /** @throws ApiError 403 unless allowed. */
-  require(access: Access): Promise<void>;
+  /** The decision goes into the audit log by `annotate`. @throws ApiError 403 unless allowed. */
+  require(access: Access, annotate?: Annotate): Promise<void>;
 }
+
+/** https://kubernetes.io/docs/reference/labels-annotations-taints/audit-annotations/ */
+const ANNOTATIONS = "authorization.k8s.io";
 
 export const MASTERS = "system:masters";
 
@@ -70,10 +73,11 @@ export function createAuthorizer(links: readonly AuthorizerLink[]): Authorizer {
   }
   return {
     decide,
-    async require(access) {
-      if (isMaster(access.user)) return;
-      const opinion = await decide(access);
-      if (opinion.verdict !== "allow") throw refusal(access, opinion.reason);
+    async require(access, annotate) {
+      const { verdict, reason } = await decide(access);
+      annotate?.(`${ANNOTATIONS}/decision`, verdict === "allow" ? "allow" : "forbid");
+      annotate?.(`${ANNOTATIONS}/reason`, reason ?? "");
+      if (verdict !== "allow") throw refusal(access, reason);
     },
   };
 }

@@ -9,9 +9,9 @@ export function rbac(roles: Roles): AuthorizerLink {
   return {
     name: "RBAC",
     decide(access: Access) {
-      for (const { namespace, rules } of roles.grants(access.user)) {
+      for (const { namespace, rules, reason } of roles.grants(access.user)) {
         if (namespace !== undefined && namespace !== access.namespace) continue;
-        if (rules.some((rule) => allows(rule, access))) return { verdict: "allow" };
+        if (rules.some((rule) => allows(rule, access))) return { verdict: "allow", reason };
       }
       return { verdict: "none" };
     },

@@ -26,6 +26,8 @@ const BUCKETS = ["roles", "rolebindings", "clusterroles", "clusterrolebindings"]
 export interface Grant {
   readonly namespace: string | undefined;
   readonly rules: readonly PolicyRule[];
+  /** In upstream's words. */
+  readonly reason: string;
 }
 
 export interface Roles {
@@ -52,6 +54,20 @@ function matches(subject: RbacV1Subject, user: UserInfo, namespace: string | und
     default:
       return false;
   }
+}
+
+function reasonOf(
+  { metadata, roleRef }: RoleBinding | ClusterRoleBinding,
+  namespace: string | undefined,
+  subject: RbacV1Subject,
+): string {
+  const place = namespace === undefined ? "" : `/${namespace}`;
+  const kind = namespace === undefined ? "ClusterRoleBinding" : "RoleBinding";
+  const from = subject.kind === "ServiceAccount" ? `/${subject.namespace}` : "";
+  return (
+    `RBAC: allowed by ${kind} "${metadata?.name}${place}" of ${roleRef.kind} "${roleRef.name}" ` +
+    `to ${subject.kind} "${subject.name}${from}"`
+  );
 }
 
 /** Rules of an aggregated role: those of all that its selectors choose. */
@@ -94,9 +110,12 @@ export function createRoles(store: Store, log: Log): Roles {
       binding: RoleBinding | ClusterRoleBinding,
       namespace: string | undefined,
     ): void => {
-      if (!binding.subjects?.some((subject) => matches(subject, user, namespace))) return;
+      const subject = binding.subjects?.find((each) => matches(each, user, namespace));
+      if (subject === undefined) return;
       const rules = rulesOf(binding.roleRef, namespace);
-      if (rules !== undefined) grants.push({ namespace, rules });
+      if (rules !== undefined) {
+        grants.push({ namespace, rules, reason: reasonOf(binding, namespace, subject) });
+      }
     };
     for (const binding of under<ClusterRoleBinding>("clusterrolebindings")) add(binding, undefined);
     for (const binding of under<RoleBinding>("rolebindings")) {

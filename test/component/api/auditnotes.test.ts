@@ -2,12 +2,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
 import { parsePolicy } from "#api/audit/policy.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
+import { eventually } from "#test/support/instance.ts";
 
 interface Noted {
   readonly stage: string;
   readonly annotations?: Record<string, string>;
 }
 
+const DECISION = "authorization.k8s.io/decision";
+const REASON = "authorization.k8s.io/reason";
 const LEVEL = "pod-security.kubernetes.io";
 const lines: string[] = [];
 let api: TestApi;
@@ -28,12 +31,17 @@ beforeEach(() => {
   lines.length = 0;
 });
 
-/** Of the last request, when it was answered. */
-const notes = (): Record<string, string> | undefined =>
-  lines
-    .map((line) => JSON.parse(line) as Noted)
-    .filter(({ stage }) => stage === "ResponseComplete")
-    .at(-1)?.annotations;
+/** Of the last request, when it was answered: who allowed it, and the rest. */
+function lastNotes() {
+  const { annotations = {} } =
+    lines
+      .map((line) => JSON.parse(line) as Noted)
+      .filter(({ stage }) => stage === "ResponseComplete")
+      .at(-1) ?? {};
+  const { [DECISION]: decision, [REASON]: reason, ...rest } = annotations;
+  return { decision, reason, rest };
+}
+const notes = (): Record<string, string> => lastNotes().rest;
 
 const pod = (spec: object = {}) => ({
   metadata: { name: "p" },
@@ -49,7 +57,7 @@ test("the level that is only watched, and the one that is enforced", async () =>
     ),
   });
   const refused = await api.call("POST", "/api/v1/namespaces/noted/pods", pod({ hostPID: true }));
-  expect([refused.code, Object.keys(notes() ?? {}).length]).toEqual([403, 2]);
+  expect([refused.code, Object.keys(notes()).length]).toEqual([403, 2]);
 });
 
 test("the notes of a policy, and what it found where it shall only be told", async () => {
@@ -78,9 +86,35 @@ test("the notes of a policy, and what it found where it shall only be told", asy
   const path = "/api/v1/namespaces/default/configmaps";
   expect((await api.call("POST", path, { metadata: { name: "a" } })).code).toBe(201);
   const { "validation.policy.admission.k8s.io/validation_failure": failure = "", ...rest } =
-    notes() ?? {};
+    notes();
   expect(rest).toEqual({ "notes.example.com/named": "by a" });
   expect(JSON.parse(failure)).toMatchObject([
     { message: "it is empty", policy: "notes.example.com", validationActions: ["Audit"] },
   ]);
+});
+
+test("who was allowed what, by which binding, and who was not", async () => {
+  const path = "/api/v1/namespaces/noted/configmaps";
+  const rbac = "/apis/rbac.authorization.k8s.io/v1";
+  const ref = { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "view" };
+  const robot = { kind: "ServiceAccount", name: "robot", namespace: "noted" };
+  await api.create(`${rbac}/namespaces/noted/rolebindings`, {
+    metadata: { name: "readers" },
+    subjects: [robot],
+    roleRef: ref,
+  });
+  const user = { name: "system:serviceaccount:noted:robot", groups: ["system:authenticated"] };
+  await eventually("the binding holds", 10_000, async () => {
+    const { code } = await api.call("GET", path, undefined, { user });
+    return code === 200;
+  });
+  expect(lastNotes()).toEqual({
+    decision: "allow",
+    reason:
+      'RBAC: allowed by RoleBinding "readers/noted" of ClusterRole "view" ' +
+      'to ServiceAccount "robot/noted"',
+    rest: {},
+  });
+  const refused = await api.call("POST", path, { metadata: { name: "x" } }, { user });
+  expect([refused.code, lastNotes()]).toEqual([403, { decision: "forbid", reason: "", rest: {} }]);
 });
