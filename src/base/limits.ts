@@ -57,6 +57,10 @@ export const limits = {
   fanoutTellMsMin: 0.01,
   fanoutPendingMax: 256,
   fanoutFewMax: 16,
+  /** So long others wait while many are told; the rest is told in later turns of the event loop. */
+  fanoutPartMs: 20,
+  /** Changes that come meanwhile; past them all are told at once, however long it takes. */
+  fanoutBehindMax: 2_048,
   /** Answers above this are packed where the client asks for it (upstream: 128 KiB). */
   gzipBytesMin: 128 * 1024,
   /** Between two tries of what a full disk kept from being written at the start. */

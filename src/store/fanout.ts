@@ -20,6 +20,12 @@ interface Watcher {
   readonly from: number;
 }
 
+/** What a patient watcher is yet to be told, oldest first. */
+function untold(watcher: Watcher): readonly Change[] {
+  const { telling, pending } = watcher.group;
+  return telling?.rest.has(watcher) ? telling.changes : pending;
+}
+
 const isThere = (watcher: Watcher): boolean =>
   watcher.group.prompt.has(watcher) || watcher.group.patient.has(watcher);
 
@@ -34,6 +40,10 @@ export class Fanout {
   #published: Change[] = [];
   #scheduled = false;
   #cancel: Cancel | undefined;
+  /** When that comes. */
+  #dueMs = 0;
+  /** Groups of which some are told, and the others in later turns of the event loop. */
+  readonly #tellings = new Set<Group<Watcher>>();
 
   constructor(log: Log, clock: Clock) {
     this.#log = log;
@@ -53,7 +63,7 @@ export class Fanout {
     }
     return {
       close: () => this.#remove(watcher),
-      behind: () => (options.patient === true ? group.pending[0]?.revision : undefined),
+      behind: () => (options.patient === true ? untold(watcher)[0]?.revision : undefined),
     };
   }
 
@@ -67,7 +77,8 @@ export class Fanout {
   /** Hands over what is waiting, then ends every watch. */
   close(reason: Error): void {
     this.#flush();
-    for (const group of [...this.#waiting]) this.#tellPatient(group);
+    for (const group of [...this.#tellings]) this.#goOn(group, Number.POSITIVE_INFINITY);
+    for (const group of [...this.#waiting]) this.#tellPatient(group, Number.POSITIVE_INFINITY);
     this.#cancel?.();
     this.#cancel = undefined;
     const all = [...this.#groups.all()].flatMap(({ prompt, patient }) => [...prompt, ...patient]);
@@ -89,52 +100,86 @@ export class Fanout {
     this.#published = [];
     for (const { watcher, backlog } of starts) this.#deliver(watcher, backlog);
     for (const [group, changes] of this.#groups.sort(published)) {
-      this.#tell(group.prompt, changes);
+      for (const watcher of group.prompt) this.#tell(watcher, changes);
       if (group.patient.size === 0) continue;
       for (const change of changes) group.pending.push(change);
-      this.#waiting.add(group);
+      if (group.telling === undefined) this.#waiting.add(group);
+      else if (group.pending.length >= limits.fanoutBehindMax) {
+        this.#goOn(group, Number.POSITIVE_INFINITY);
+      }
     }
     this.#giveTurns();
   }
 
   /** Tells the groups that have their turn, or cannot wait. */
-  #giveTurns(): void {
+  #giveTurns(untilMs = this.#clock.monotonic() + limits.fanoutPartMs): void {
     let waitMs = 0;
     for (const group of this.#waiting) {
       const { patient, pending } = group;
       const few = patient.size <= limits.fanoutFewMax;
       if (!few && pending.length < limits.fanoutPendingMax) {
         waitMs = this.#turns.waitMs();
-        if (waitMs > 0) continue;
+        if (waitMs > 0 || this.#clock.monotonic() >= untilMs) continue;
       }
-      const startedMs = this.#clock.monotonic();
-      this.#tellPatient(group);
-      if (few) continue;
-      const tookMs = this.#clock.monotonic() - startedMs;
-      this.#turns.take(Math.max(tookMs, patient.size * limits.fanoutTellMsMin));
+      this.#tellPatient(group, few ? Number.POSITIVE_INFINITY : untilMs);
     }
-    if (this.#waiting.size === 0 || this.#cancel !== undefined) return;
+    if (this.#tellings.size > 0) this.#wake(0);
+    else if (this.#waiting.size > 0) this.#wake(waitMs);
+  }
+
+  /** Goes on after others had their turn of the event loop. */
+  #wake(waitMs: number): void {
+    const dueMs = this.#clock.monotonic() + waitMs;
+    if (this.#cancel !== undefined && this.#dueMs <= dueMs) return;
+    this.#cancel?.();
+    this.#dueMs = dueMs;
     this.#cancel = this.#clock.after(waitMs, () => {
       this.#cancel = undefined;
-      this.#giveTurns();
+      const untilMs = this.#clock.monotonic() + limits.fanoutPartMs;
+      for (const group of this.#tellings) {
+        this.#goOn(group, untilMs);
+        if (this.#clock.monotonic() >= untilMs) break;
+      }
+      this.#giveTurns(untilMs);
     });
   }
 
-  #tellPatient(group: Group<Watcher>): void {
+  /** Tells a group what is pending: as many of it as there is time for, the others later. */
+  #tellPatient(group: Group<Watcher>, untilMs: number): void {
     this.#waiting.delete(group);
-    const changes = group.pending;
+    group.telling = { changes: group.pending, rest: new Set(group.patient) };
     group.pending = [];
-    this.#tell(group.patient, changes);
+    this.#tellings.add(group);
+    this.#goOn(group, untilMs);
+  }
+
+  #goOn(group: Group<Watcher>, untilMs: number): void {
+    const { telling } = group;
+    if (telling === undefined) return;
+    const startedMs = this.#clock.monotonic();
+    const few = group.patient.size <= limits.fanoutFewMax;
+    const before = telling.rest.size;
+    for (const watcher of telling.rest) {
+      telling.rest.delete(watcher);
+      this.#tell(watcher, telling.changes);
+      if (this.#clock.monotonic() >= untilMs) break;
+    }
+    if (!few) {
+      const tookMs = this.#clock.monotonic() - startedMs;
+      const told = before - telling.rest.size;
+      this.#turns.take(Math.max(tookMs, told * limits.fanoutTellMsMin));
+    }
+    if (telling.rest.size > 0) return;
+    this.#tellings.delete(group);
+    group.telling = undefined;
+    if (group.pending.length > 0) this.#waiting.add(group);
   }
 
   /** All watchers of a group share the array. */
-  #tell(watchers: ReadonlySet<Watcher>, changes: readonly Change[]): void {
-    const first = changes[0]?.revision ?? 0;
-    for (const watcher of watchers) {
-      const late = watcher.from >= first;
-      const fresh = late ? changes.filter((c) => c.revision > watcher.from) : changes;
-      if (fresh.length > 0) this.#deliver(watcher, fresh);
-    }
+  #tell(watcher: Watcher, changes: readonly Change[]): void {
+    const late = watcher.from >= (changes[0]?.revision ?? 0);
+    const fresh = late ? changes.filter((c) => c.revision > watcher.from) : changes;
+    if (fresh.length > 0) this.#deliver(watcher, fresh);
   }
 
   #deliver(watcher: Watcher, changes: readonly Change[]): void {
@@ -161,9 +206,12 @@ export class Fanout {
     const { group } = watcher;
     group.prompt.delete(watcher);
     group.patient.delete(watcher);
+    group.telling?.rest.delete(watcher);
     if (group.patient.size === 0) {
       group.pending = [];
+      group.telling = undefined;
       this.#waiting.delete(group);
+      this.#tellings.delete(group);
     }
     if (group.prompt.size + group.patient.size === 0) this.#groups.leave(group);
   }

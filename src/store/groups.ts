@@ -11,6 +11,8 @@ export interface Group<W> {
   /** Told when it is the group's turn: of what is pending by then. */
   readonly patient: Set<W>;
   pending: Change[];
+  /** What the patient are being told, and who has not been yet. */
+  telling: { readonly changes: readonly Change[]; readonly rest: Set<W> } | undefined;
 }
 
 /** The groups of one prefix. */
@@ -47,7 +49,7 @@ export class Groups<W> {
     };
     this.#places.set(prefix, place);
     const make = (): Group<W> => ({
-      ...{ prefix, field, pending: [] },
+      ...{ prefix, field, pending: [], telling: undefined },
       ...{ prompt: new Set<W>(), patient: new Set<W>() },
     });
     if (field === undefined) {

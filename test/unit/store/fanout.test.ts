@@ -130,26 +130,119 @@ describe("where many watch alike", () => {
   });
 });
 
-test("telling has a share of the time, whatever one telling takes", async () => {
+/** A fanout to whose clock each telling adds what the watcher says that it takes. */
+function slowFanout() {
   const clock = fakeClock();
   let tookMs = 0;
-  const fanout = new Fanout(silentLog, { ...clock, monotonic: () => clock.monotonic() + tookMs });
-  let rounds = 0;
-  const onChanges = (): void => {
-    rounds += 1;
-    tookMs += limits.fanoutBurstMs / 2;
+  const turnsMs: number[] = [];
+  const fanout = new Fanout(silentLog, {
+    ...clock,
+    monotonic: () => clock.monotonic() + tookMs,
+    after: (ms, run) =>
+      clock.after(ms, () => {
+        const beforeMs = tookMs;
+        run();
+        turnsMs.push(tookMs - beforeMs);
+      }),
+  });
+  const listen = (takesMs: number, from = 0, prefix = PODS) => {
+    const rounds: number[][] = [];
+    const onChanges = (changes: readonly Change[]): void => {
+      rounds.push(changes.map(({ revision }) => revision));
+      tookMs += takesMs;
+    };
+    const options = { prefix, after: from, patient: true, onChanges, onClosed() {} };
+    return { rounds, watch: fanout.add(options, from, []) };
   };
-  const slow = { prefix: PODS, after: 0, patient: true, onChanges, onClosed() {} };
-  fanout.add(slow, 0, []);
-  for (let i = 1; i < MANY; i++) fanout.add({ ...slow, onChanges() {} }, 0, []);
+  return { clock, fanout, listen, turnsMs };
+}
+
+test("telling has a share of the time, whatever one telling takes", async () => {
+  const { clock, fanout, listen } = slowFanout();
+  const { rounds } = listen(limits.fanoutBurstMs / 2);
+  for (let i = 1; i < MANY; i++) listen(0);
   const publish = async (revision: number): Promise<void> => {
     fanout.publish([change(revision)]);
-    await clock.settle();
+    await clock.advance(1);
   };
   for (const revision of [1, 2, 3, 4, 5]) await publish(revision);
-  expect(rounds).toBe(3);
+  expect(rounds).toEqual([[1], [2], [3]]);
   await clock.advance(10_000);
-  expect(rounds).toBe(4);
+  expect(rounds).toEqual([[1], [2], [3], [4, 5]]);
+});
+
+describe("where telling all takes long", () => {
+  const takesMs = limits.fanoutPartMs / 2;
+
+  test("others have a turn in between, and each hears all in order, once", async () => {
+    const { clock, fanout, listen } = slowFanout();
+    const all = Array.from({ length: MANY }, () => listen(takesMs));
+    const heard = () => all.filter(({ rounds }) => rounds.length > 0).length;
+    fanout.publish([change(1), change(2)]);
+    await clock.settle();
+    expect(heard()).toBe(2);
+    fanout.publish([change(3)]);
+    await clock.settle();
+    expect(heard()).toBe(2);
+    expect([all[0]?.watch.behind(), all[5]?.watch.behind()]).toEqual([3, 1]);
+    // Who comes now has seen all that is told; who goes is told nothing more.
+    const late = listen(0, 3);
+    all[7]?.watch.close();
+    await clock.advance(10_000);
+    for (const [i, { rounds }] of all.entries()) {
+      expect(rounds).toEqual(i === 7 ? [] : [[1, 2], [3]]);
+    }
+    expect(late.rounds).toEqual([]);
+    expect([all[0]?.watch.behind(), all[5]?.watch.behind()]).toEqual([undefined, undefined]);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("what waits meanwhile is bounded, and an end hands over the rest", async () => {
+    const { clock, fanout, listen } = slowFanout();
+    const { rounds } = Array.from({ length: MANY }, () => listen(takesMs)).at(-1) ?? listen(0);
+    let revision = 0;
+    const publish = async (count: number): Promise<void> => {
+      fanout.publish(Array.from({ length: count }, () => change(++revision)));
+      await clock.settle();
+    };
+    await publish(1);
+    expect(rounds).toEqual([]);
+    await publish(limits.fanoutBehindMax - 1);
+    expect(rounds).toEqual([]);
+    await publish(1);
+    expect(rounds.map(({ length }) => length)).toEqual([1]);
+    await publish(5);
+    fanout.close(new Error("over"));
+    expect(rounds.map(({ length }) => length)).toEqual([1, limits.fanoutBehindMax, 5]);
+    await clock.advance(10_000);
+    expect(clock.timers).toBe(0);
+  });
+
+  test("many groups share the time of one part", async () => {
+    const { clock, fanout, listen, turnsMs } = slowFanout();
+    const kinds = [PODS, NODES, "core/services/"];
+    const all = kinds.flatMap((prefix) =>
+      Array.from({ length: limits.fanoutFewMax + 1 }, () => listen(1, 0, prefix)),
+    );
+    const heard = () => all.filter(({ rounds }) => rounds.length > 0).length;
+    fanout.publish(kinds.map((prefix, i) => change(i + 1, "", undefined, prefix)));
+    await clock.settle();
+    expect(heard()).toBe(limits.fanoutPartMs);
+    await clock.advance(1);
+    expect(heard()).toBe(all.length);
+    expect(Math.max(...turnsMs)).toBe(limits.fanoutPartMs);
+  });
+
+  test("who leaves last leaves nothing behind", async () => {
+    const { clock, fanout, listen } = slowFanout();
+    const all = Array.from({ length: MANY }, () => listen(takesMs));
+    fanout.publish([change(1)]);
+    await clock.settle();
+    for (const { watch } of all) watch.close();
+    await clock.advance(10_000);
+    expect(all.filter(({ rounds }) => rounds.length > 0).length).toBe(2);
+    expect(clock.timers).toBe(0);
+  });
 });
 
 test("turns come back with time, up to a bound", async () => {
