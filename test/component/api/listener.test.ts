@@ -210,6 +210,39 @@ describe("bounds", () => {
     }
   }, 20_000);
 
+  test("a watch that ends leaves its connection to the next request", async () => {
+    const raw = new Raw();
+    raw.send(...get("/api/v1/namespaces?watch=1&timeoutSeconds=1"));
+    raw.send(...get("/api/v1/namespaces/kube-public", "Connection: close"));
+    await raw.over();
+    const [, watched = "", next = ""] = raw.text.split("HTTP/1.1 200 OK");
+    expect(watched).toContain('"name":"kube-system"');
+    expect(watched).toEndWith("\r\n0\r\n\r\n");
+    expect(next).toContain('"name":"kube-public"');
+  });
+
+  test("a watcher that stops reading is cut, and another one hears all", async () => {
+    await server.create("/api/v1/namespaces", { metadata: { name: "loud" } } as object);
+    const path = "/api/v1/namespaces/loud/configmaps";
+    const [lazy, eager] = [new Raw(), new Raw()];
+    for (const raw of [lazy, eager]) {
+      raw.send(...get(`${path}?watch=1&resourceVersion=0`));
+      await raw.until(/HTTP\/1\.1 200/);
+    }
+    lazy.socket.pause();
+    const many = 60;
+    const data = { text: "x".repeat(500_000) };
+    for (let at = 0; at < many; at++) {
+      await server.create(path, { metadata: { name: `m${at}` }, data } as object);
+    }
+    const heard = (raw: Raw): number => raw.text.match(/"name":"m\d+"/g)?.length ?? 0;
+    await eventually("all is heard", 25_000, async () => heard(eager) === many);
+    lazy.socket.resume();
+    await lazy.over();
+    expect(heard(lazy)).toBeLessThan(many);
+    eager.socket.destroy();
+  }, 40_000);
+
   test("a client that goes away ends its watch", async () => {
     const raw = new Raw();
     raw.send(...get(`${MAPS}?watch=1&resourceVersion=0`));
