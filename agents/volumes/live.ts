@@ -110,6 +110,6 @@ export class LiveVolume {
     this.#renewal?.();
     if (rendered.renewAtMs === undefined) return;
     const delayMs = Math.max(limits.volumeUpdateMs, rendered.renewAtMs - clock.now());
-    this.#renewal = clock.after(Math.min(delayMs, limits.timerMsMax), () => this.#soon(0));
+    this.#renewal = clock.after(delayMs, () => this.#soon(0));
   }
 }

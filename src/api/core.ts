@@ -53,10 +53,10 @@ export type Verb =
   | "delete"
   | "deletecollection";
 
-/** One request of the resource API on its way. */
 /** Notes something of a request for the audit log; of each key the first word counts. */
 export type Annotate = (key: string, value: string) => void;
 
+/** One request of the resource API on its way. */
 export interface Call {
   readonly request: Request;
   readonly env: RequestEnv;

@@ -301,8 +301,6 @@ export const limits = {
   trimSettleMs: 3_000,
   /** Until what work left in the history of changes is forgotten. */
   trimAgainMs: 80_000,
-  /** Longest time of one timer (2^31 ms overflow into no time at all). */
-  timerMsMax: 2_000_000_000,
   /**
    * A container's log keeps this much; older bytes go back to the disk in these steps (5 files of
    * 10 MiB upstream).
