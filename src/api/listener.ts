@@ -62,6 +62,7 @@ function identify(socket: LinkSocket, link: Link): void {
     authorized: socket.authorized,
     subject: socket.getPeerCertificate()?.subject as Record<string, string | string[]> | undefined,
     notAfterMs: Date.parse(certificate.validTo),
+    fingerprint: certificate.fingerprint256,
     publicKey: () => certificate.publicKey,
   });
   link.connection.certificate = found;

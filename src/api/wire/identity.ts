@@ -13,6 +13,8 @@ export interface Peer {
   /** Fields of its subject; those that come more than once are lists. */
   readonly subject: Readonly<Record<string, string | readonly string[] | undefined>> | undefined;
   readonly notAfterMs: number;
+  /** SHA-256 of the certificate, hexadecimal with or without colons. */
+  readonly fingerprint: string;
   publicKey(): KeyObject;
 }
 
@@ -28,11 +30,16 @@ export function pointOf({ crv, x, y }: JWK): string | undefined {
   return crv === "P-256" && x !== undefined && y !== undefined ? `${x}.${y}` : undefined;
 }
 
+/** By which an audit tells one certificate of a user from the next one. */
+const CREDENTIAL_ID = "authentication.kubernetes.io/credential-id";
+
 /** Undefined for a certificate that names nobody, or that nobody vouches for. */
 export function certificateUser(peer: Peer): CertificateUser | undefined {
   const { CN: name, O: organizations } = peer.subject ?? {};
   if (!peer.authorized || typeof name !== "string" || name === "") return undefined;
   const groups = [organizations ?? []].flat();
   const key = pointOf(peer.publicKey().export({ format: "jwk" }));
-  return { user: { name, groups }, key, notAfterMs: peer.notAfterMs };
+  const hash = peer.fingerprint.replaceAll(":", "").toLowerCase();
+  const user = { name, groups, extra: { [CREDENTIAL_ID]: [`X509SHA256=${hash}`] } };
+  return { user, key, notAfterMs: peer.notAfterMs };
 }

@@ -1,6 +1,6 @@
 /** Nodes show their certificates over real TLS, and are their key: not one second longer. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { createPrivateKey } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { openCredentials } from "#agents/join/credentials.ts";
 import { openIdentity } from "#agents/join/identity.ts";
@@ -24,6 +24,9 @@ const register = (name: string, publicKey: object) =>
     metadata: { name: `${name}.node-key.bramble` },
     data: { key: btoa(JSON.stringify(publicKey)) },
   } as object);
+
+const hashOf = (pem: string): string =>
+  new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();
 
 /** A device with its key, and the certificate that it shows, if any. */
 async function device(name: string) {
@@ -49,12 +52,20 @@ async function device(name: string) {
     onUnknown: () => void state.unknown++,
   });
   const code = async (path = PODS) => (await remote.fetch(new Request(`http://api${path}`))).status;
+  /** What the server knows of its user beside name and groups. */
+  const extra = async (): Promise<unknown> => {
+    const url = "http://api/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    const headers = { "content-type": "application/json" };
+    const answer = await remote.fetch(new Request(url, { method: "POST", headers, body: "{}" }));
+    const { status } = (await answer.json()) as { status: { userInfo: { extra?: unknown } } };
+    return status.userInfo.extra;
+  };
   const issue = (subject = NODE): string => {
     const key = createPrivateKey(identity.keyPem);
     const csr = requestCertificate({ subject, altNames: { dns: [], ips: [] }, key });
     return server.pki.signCertificate(csr, { usages: ["client auth"], days: 1 });
   };
-  return { clock, identity, state, code, issue };
+  return { clock, identity, state, code, extra, issue };
 }
 
 test("a node's requests carry its certificate as soon as it has one, and no token", async () => {
@@ -64,6 +75,10 @@ test("a node's requests carry its certificate as soon as it has one, and no toke
   n1.state.certificate = n1.issue();
   await n1.clock.advance(limits.certificateReadMs);
   expect([await n1.code(), await n1.code(), n1.state.tokens]).toEqual([200, 200, 1]);
+  // An audit tells one certificate from the next one.
+  expect(await n1.extra()).toEqual({
+    "authentication.kubernetes.io/credential-id": [`X509SHA256=${hashOf(n1.state.certificate)}`],
+  });
   // It is the node and no more.
   expect(await n1.code("/api/v1/secrets")).toBe(403);
   // Past its end, or damaged, it is not shown at all.
