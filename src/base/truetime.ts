@@ -40,8 +40,14 @@ export function trueClock({ clock, floorMs, isKept }: TrueClockOptions): TrueClo
   /** A machine whose clock was set since we look, or is kept right, knows better than the disk. */
   function settle(): void {
     const now = steadyOffset();
-    const wasSet = Math.abs(now - offsetMs) > JUMP_MS;
+    const beforeMs = offsetMs;
+    const wasSet = Math.abs(now - beforeMs) > JUMP_MS;
     offsetMs = now;
+    if (anchor === undefined && clock.now() < EARLIEST_MS) {
+      // It fell back to its beginning while we ran: time goes on as it was.
+      const steadyMs = clock.monotonic();
+      anchor = { wallMs: beforeMs + steadyMs, steadyMs, believed: false };
+    }
     if (anchor === undefined || anchor.believed) return;
     if (clock.now() >= anchored(anchor) || (wasSet && clock.now() > EARLIEST_MS) || isKept()) {
       anchor = undefined;

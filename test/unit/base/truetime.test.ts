@@ -33,6 +33,19 @@ test("a clock that is set while we look is believed, unless it is set to nonsens
   expect(clock.now()).toBe(KNOWN_MS - 49 * HOUR_MS);
 });
 
+test("a clock that falls back to 1970 meanwhile goes on as it was, until it is set", async () => {
+  const machine = fakeClock(KNOWN_MS + HOUR_MS);
+  const clock = trueClock({ clock: machine, floorMs: KNOWN_MS, isKept: never });
+  expect(clock.now()).toBe(KNOWN_MS + HOUR_MS);
+  await machine.advance(1_000);
+  machine.jump(-KNOWN_MS);
+  expect(clock.now()).toBe(KNOWN_MS + HOUR_MS + 1_000);
+  await machine.advance(HOUR_MS);
+  expect(clock.now()).toBe(KNOWN_MS + 2 * HOUR_MS + 1_000);
+  machine.jump(KNOWN_MS - HOUR_MS);
+  expect(clock.now()).toBe(machine.now());
+});
+
 test("a clock that NTP keeps is believed", () => {
   const machine = fakeClock(KNOWN_MS - HOUR_MS);
   let kept = false;
