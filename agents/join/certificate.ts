@@ -35,14 +35,21 @@ const LIFE_S = 24 * 3600;
 export const certificatePath = (dir: string): string => join(dir, "node.crt");
 export const keyPath = (dir: string): string => join(dir, "node.key");
 
-/** Milliseconds until a new one is due: at two thirds of its life, at once for none of ours. */
+/** The clocks of a node and its server may differ by so much of a certificate's life. */
+const SKEW_MS = 60_000;
+
+/**
+ * Milliseconds until a new one is due: at two thirds of its life; at once for none of ours, and for
+ * one that lives too long, made when the clock was years ahead.
+ */
 export function dueMs(certPem: string | undefined, keyPem: string, nowMs: number): number {
   if (certPem === undefined) return 0;
   try {
     const certificate = new X509Certificate(certPem);
     if (!certificate.checkPrivateKey(createPrivateKey(keyPem))) return 0;
-    const endMs = Date.parse(certificate.validTo);
-    return Math.max(0, endMs - (LIFE_S * 1000) / 3 - nowMs);
+    const leftMs = Date.parse(certificate.validTo) - nowMs;
+    const lifeMs = LIFE_S * 1000;
+    return leftMs > lifeMs + SKEW_MS ? 0 : Math.max(0, leftMs - lifeMs / 3);
   } catch {
     return 0;
   }

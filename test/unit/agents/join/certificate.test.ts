@@ -45,6 +45,8 @@ test("one is due when two thirds of its life are over, or at once when it is not
   expect(dueMs(issued(now), pem(own), now)).toBe(16 * HOUR_MS);
   expect(dueMs(issued(now), pem(own), now + 20 * HOUR_MS)).toBe(0);
   expect(dueMs(issued(now), pem(ca), now)).toBe(0);
+  // Made when the clock was ahead.
+  expect(dueMs(issued(now), pem(own), now - HOUR_MS)).toBe(0);
 });
 
 test("it is asked for with the node's key, and again before its end", async () => {
