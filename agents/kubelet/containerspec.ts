@@ -35,6 +35,8 @@ export interface SpecInput {
   fqdn: string | undefined;
   /** Sizes of huge pages that the kernel can limit. */
   pageSizes?: readonly string[];
+  /** The kernel can end all processes of a container when its memory runs out. */
+  oomGroup?: boolean;
   /** Another than the default one. */
   runtime?: string | undefined;
 }
@@ -193,6 +195,7 @@ export function containerSpec(input: SpecInput): ContainerSpec {
       hugePageLimits: hugePageLimitsOf(member.spec.resources, input.pageSizes),
     }),
     ...(input.pidsLimit !== undefined && { pidsLimit: input.pidsLimit }),
+    ...(input.oomGroup === true && { oomGroup: true }),
     oomScoreAdj: oomScoreAdj(spec, member.spec, input.memoryCapacityBytes),
     ...namespacesOf(input),
     ...(member.spec.lifecycle?.stopSignal && { stopSignal: member.spec.lifecycle.stopSignal }),

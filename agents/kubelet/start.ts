@@ -178,6 +178,8 @@ async function specFor(worker: PodWork, member: Member, image: ImageInfo, attemp
     devices: devicesFor(worker, member, grants),
     fqdn: fqdnOf(worker.pod, options.dns.domain),
     runtime: record.runtime,
+    // Upstream's kubelet does so from version 2 on (singleProcessOOMKill).
+    oomGroup: context.groups.version === 2,
     pageSizes: context.groups.has("hugetlb") ? Object.keys(options.capacity.hugePages ?? {}) : [],
   });
 }

@@ -19,6 +19,8 @@ interface OciMount {
 
 interface OciResources {
   hugepageLimits?: Array<{ pageSize: string; limit: number }>;
+  /** Files of a group of version 2. */
+  unified?: Record<string, string>;
 }
 
 /** The parts that are read or changed here; the rest is kept as it is. */
@@ -47,7 +49,7 @@ export function groupOf(oci: OciSpec, containerId: string): string {
 /** What is taken from the container's specification; the rest was said in arguments. */
 type Wanted = Pick<
   ContainerSpec,
-  "env" | "mounts" | "user" | "groups" | "groupsPolicy" | "runtime" | "hugePageLimits"
+  "env" | "mounts" | "user" | "groups" | "groupsPolicy" | "runtime" | "hugePageLimits" | "oomGroup"
 >;
 
 /** The crun of Debian 12 knows no later one; nothing that we say needs one. */
@@ -110,6 +112,16 @@ function inDepthOrder(mounts: readonly OciMount[]): OciMount[] {
 const pageLimits = (limits: Readonly<Record<string, number>>) =>
   Object.entries(limits).map(([pageSize, limit]) => ({ pageSize, limit }));
 
+/** What is limited beside CPU, memory and processes. */
+function moreLimits(present: OciResources, { hugePageLimits, oomGroup }: Wanted): OciResources {
+  const unified = { ...present.unified, "memory.oom.group": "1" };
+  return {
+    ...present,
+    ...(hugePageLimits && { hugepageLimits: pageLimits(hugePageLimits) }),
+    ...(oomGroup === true && { unified }),
+  };
+}
+
 type OciUser = NonNullable<NonNullable<OciSpec["process"]>["user"]>;
 
 /** The group takes the place of the one that the user has by the image. */
@@ -142,8 +154,8 @@ export function finishSpec(oci: OciSpec, { spec, ipc }: Finish): OciSpec {
     ]),
     linux: {
       ...oci.linux,
-      ...(spec.hugePageLimits && {
-        resources: { ...oci.linux?.resources, hugepageLimits: pageLimits(spec.hugePageLimits) },
+      ...((spec.hugePageLimits ?? spec.oomGroup) && {
+        resources: moreLimits(oci.linux?.resources ?? {}, spec),
       }),
       // nerdctl's own `--ipc container:ID` shares /dev/shm alone, and only with its maker.
       namespaces:

@@ -73,6 +73,8 @@ export interface ContainerSpec {
   pidsLimit?: number;
   /** Bytes by the size of a page as runc names it: `2MB`. */
   hugePageLimits?: Readonly<Record<string, number>>;
+  /** Where memory runs out, all of its processes end, not one of them: control groups v2 only. */
+  oomGroup?: boolean;
   /** Lowered to what this process may set: below zero needs CAP_SYS_RESOURCE. */
   oomScoreAdj?: number;
   pid?: { containerId: string } | "host";

@@ -31,12 +31,12 @@ storage:
 http: { addr: 127.0.0.1:${port} }
 `;
 
-const bootScript = (dir: string): string => `#!/bin/sh
+const bootScript = (dir: string, flags: string): string => `#!/bin/sh
 docker-registry serve ${dir}/registry.yml >/var/log/registry.log 2>&1 &
 containerd --config ${dir}/containerd.toml --log-level warn >>/var/log/containerd.log 2>&1 &
 until [ -S /run/containerd/containerd.sock ]; do sleep 0.1; done
 exec ${BINARY} server --data-dir /var/lib/bramble --node-ip 10.0.2.15 \\
-  --disable ingress,discovery,storage >>/var/log/bramble.log 2>&1
+  --disable ingress,discovery,storage ${flags} >>/var/log/bramble.log 2>&1
 `;
 
 async function must(argv: readonly string[], stdin?: string): Promise<string> {
@@ -99,8 +99,8 @@ export class Machine {
     this.#port = port;
   }
 
-  /** On when it is made, with `images` images in its registry. */
-  static async make(images: number): Promise<Machine> {
+  /** On when it is made, with `images` images in its registry; `flags` are the server's. */
+  static async make(images: number, flags = ""): Promise<Machine> {
     // Seen in the machine, which has a /tmp and a /var/lib of its own.
     mkdirSync("/opt", { recursive: true });
     const dir = mkdtempSync("/opt/bramble-power-");
@@ -110,7 +110,7 @@ export class Machine {
       await fillRegistry(dir, images);
       writeFileSync(`${dir}/registry.yml`, registry(dir, REGISTRY_PORT, true));
       writeFileSync(`${dir}/containerd.toml`, containerd);
-      writeFileSync(`${dir}/rc.local`, bootScript(dir));
+      writeFileSync(`${dir}/rc.local`, bootScript(dir, flags));
       chmodSync(`${dir}/rc.local`, 0o755);
       const forward = ["--forward", `${port}:6443`];
       await must([VM, "up", self.#name, "--mem", "1G", "--cpus", "2", ...forward]);

@@ -8,7 +8,6 @@ import {
   type OciSpec,
   sharedShm,
 } from "#agents/runtime/ocispec.ts";
-import type { ContainerSpec } from "#agents/runtime/runtime.ts";
 
 const oci: OciSpec = {
   process: {
@@ -22,7 +21,7 @@ const oci: OciSpec = {
   linux: { namespaces: [{ type: "pid" }, { type: "ipc" }] },
 };
 
-type Parts = Pick<ContainerSpec, "env" | "mounts" | "user" | "groups" | "groupsPolicy">;
+type Parts = Parameters<typeof finishSpec>[1]["spec"];
 
 function finish(parts: Partial<Parts>, ipc?: IpcLeader): OciSpec {
   const spec: Parts = { env: [], mounts: [], groups: [], ...parts };
@@ -33,6 +32,17 @@ test("hooks go, everything else stays", () => {
   const { hooks: _, ...rest } = oci;
   expect(finish({})).toEqual(rest);
   expect(finish({})).not.toHaveProperty("hooks");
+});
+
+test("limits that have no argument, beside those that nerdctl has set", () => {
+  const resources = { cpu: { shares: 2 }, unified: { "memory.high": "1" } };
+  const made: OciSpec = { ...oci, linux: { resources } };
+  const spec = { env: [], mounts: [], groups: [], oomGroup: true, hugePageLimits: { "2MB": 4 } };
+  expect(finishSpec(made, { spec, ipc: undefined }).linux?.resources).toEqual({
+    ...resources,
+    unified: { "memory.high": "1", "memory.oom.group": "1" },
+    hugepageLimits: [{ pageSize: "2MB", limit: 4 }],
+  });
 });
 
 test("the pod's environment comes after the image's and the hostname, the last one counts", () => {
