@@ -107,7 +107,7 @@ export async function startLab(count: number, options: LabOptions = {}): Promise
  * reason after the limit.
  */
 export async function until<T>(
-  what: string,
+  what: string | (() => string),
   limitMs: number,
   probe: () => Promise<T | undefined | false>,
 ): Promise<T> {
@@ -120,8 +120,10 @@ export async function until<T>(
     } catch (error) {
       cause = error;
     }
-    if (performance.now() > deadline)
-      throw new Error(`not within ${limitMs} ms: ${what}`, { cause });
+    if (performance.now() > deadline) {
+      const missing = typeof what === "string" ? what : what();
+      throw new Error(`not within ${limitMs} ms: ${missing}`, { cause });
+    }
     await Bun.sleep(100);
   }
 }
