@@ -4,6 +4,7 @@ import { dialLoopback } from "#agents/kubelet/native.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
+import { type Reading, readingOf } from "#base/reading.ts";
 
 interface State {
   channel: Channel;
@@ -11,6 +12,8 @@ interface State {
   drained: PromiseWithResolvers<void> | undefined;
   /** What came and is not sent on yet. */
   sending: Promise<void>;
+  sendingBytes: number;
+  reading: Reading | undefined;
   closed: boolean;
 }
 
@@ -20,15 +23,23 @@ function received(socket: Forwarded, data: Uint8Array): void {
   const { data: state } = socket;
   // The buffer is the socket's own: it is used again for the next bytes.
   const bytes = Uint8Array.from(data);
-  socket.pause();
+  state.sendingBytes += bytes.length;
+  state.reading ??= readingOf(socket);
+  if (state.sendingBytes > limits.tunnelWindowBytes) state.reading.pause();
   state.sending = state.sending
     .then(() => state.channel.send(bytes))
     .then(
-      () => {
-        if (!state.closed) socket.resume();
-      },
+      () => sent(socket, bytes.length),
       () => socket.terminate(),
     );
+}
+
+function sent(socket: Forwarded, bytes: number): void {
+  const { data: state } = socket;
+  state.sendingBytes -= bytes;
+  if (state.reading?.paused === true && state.sendingBytes === 0 && !state.closed) {
+    state.reading.resume();
+  }
 }
 
 function closed(socket: Forwarded): void {
@@ -83,6 +94,8 @@ export async function forwardPort(options: ForwardOptions): Promise<Channel> {
     channel: own,
     drained: undefined,
     sending: Promise.resolve(),
+    sendingBytes: 0,
+    reading: undefined,
     closed: false,
   };
   // Bun takes a descriptor in the place of a path; its types do not know of it.

@@ -13,6 +13,7 @@ import { type Clock, realClock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
+import { readingOf } from "#base/reading.ts";
 
 /** PEM texts. */
 export interface Tls {
@@ -137,11 +138,12 @@ class SocketServer implements Listener {
 
   #opened(socket: LinkSocket): void {
     const writer = new Writer(socket);
+    const reading = readingOf(socket);
     const connection = new Connection({
       shared: this.#shared,
       writer,
-      pause: () => void socket.pause(),
-      resume: () => void socket.resume(),
+      pause: () => reading.pause(),
+      resume: () => reading.resume(),
       // Of IPv4, as a socket of both families writes it.
       remoteAddress: socket.remoteAddress.replace(/^::ffff:/, ""),
     });
