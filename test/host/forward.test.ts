@@ -7,7 +7,7 @@ import { realClock } from "#base/clock.ts";
 const BYTES = 8_000_000;
 const ROUNDS = 8;
 
-test("all that an answer holds comes, and its end, also where the client has ended first", async () => {
+test("an answer comes whole, with its end, also where the client has ended first", async () => {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     socket.on("data", () => {});
     socket.on("end", () => socket.end(Buffer.alloc(BYTES, "x")));
