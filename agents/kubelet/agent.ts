@@ -159,13 +159,19 @@ class NodeKubelet implements Kubelet {
     const { images } = this.#context;
     await Promise.all([images.preload(), cache.whenSynced(), this.node.whenRegistered()]);
     if (this.#stop.signal.aborted) return;
-    // From here to the hand-over nothing waits: workers look only at what was adopted.
-    const all = [...cache.list().filter((pod) => !isMirror(pod)), ...this.#statics.read()];
+    // What changes while pods are adopted counts afterwards: one that goes has a worker by then.
+    const meanwhile: Array<CacheChange<Pod>> = [];
+    let heed = (change: CacheChange<Pod>): void => void meanwhile.push(change);
+    cache.onChange((change) => heed(change));
+    const listed = [...cache.list()];
+    const all = [...listed.filter((pod) => !isMirror(pod)), ...this.#statics.read()];
     const found = await adopt(this.#context, this.#fleet.records, all);
-    cache.onChange((change) => this.#changed(change));
+    // From here to the hand-over nothing waits: workers look only at what was adopted.
     this.#readStatics();
-    for (const pod of cache.list()) this.#take(pod);
+    for (const pod of listed) this.#take(pod);
     found.handOver(this.workers);
+    heed = (change) => this.#changed(change);
+    for (const change of meanwhile) heed(change);
     this.#containers.watch((event) => {
       if (event.type !== "image") return;
       this.#context.images.forget();

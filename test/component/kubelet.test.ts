@@ -247,6 +247,23 @@ describe("a new agent", () => {
   });
 });
 
+test("a pod that is deleted while it is adopted leaves nothing", async () => {
+  await bench.create("web", {});
+  const { network } = bench;
+  const attached = await network.list();
+  network.list = async () => {
+    const ref = { namespace: "default", name: "web" };
+    await bench.client.delete(pods, ref, { gracePeriodSeconds: 0 });
+    // The new agent has heard of it by then.
+    for (let turns = 0; turns < 20; turns++) await new Promise((next) => setTimeout(next, 1));
+    return attached;
+  };
+  await bench.restart();
+  await bench.advance(5_000);
+  expect(bench.runtime.size).toBe(0);
+  expect(network.attached.size).toBe(0);
+});
+
 describe("a runtime that misbehaves", () => {
   test("a lost exit event is found by looking at all containers", async () => {
     await bench.create("web", {});
