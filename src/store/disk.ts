@@ -260,6 +260,8 @@ class SqliteDisk implements Disk {
     if (this.#files === undefined) return;
     if (this.#alone) return this.mend();
     storage("read the datastore's log", () => {
+      // A copy that failed left its own.
+      this.#unpin();
       const pin = new Database(this.#path, { readonly: true });
       this.#pin = pin;
       pin.run("BEGIN");

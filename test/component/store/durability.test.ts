@@ -365,7 +365,8 @@ test("a store that closes waits for the copy of its log", async () => {
   expect(image.count(PODS)).toBe(250);
 });
 
-test("a log that ended begins anew, whatever came during its copy", async () => {
+/** A datastore's file, and what writes so many rows to it. */
+function rawDisk() {
   const path = join(dir.path, "raw.db");
   const raw = openDisk(path);
   let id = 0;
@@ -377,6 +378,11 @@ test("a log that ended begins anew, whatever came during its copy", async () => 
     raw.commit(rows, 10_000);
     await raw.sync();
   }
+  return { path, raw, write };
+}
+
+test("a log that ended begins anew, whatever came during its copy", async () => {
+  const { path, raw, write } = rawDisk();
   await write(1000);
   const copying = raw.copyLog();
   await write(10);
@@ -386,6 +392,18 @@ test("a log that ended begins anew, whatever came during its copy", async () => 
   await write(500);
   expect(statSync(`${path}-wal`).size).toBe(size);
   expect([...raw.load()].length).toBe(1510);
+  raw.close();
+});
+
+test("a log whose copy failed and was begun again can be mended", async () => {
+  const { raw, write } = rawDisk();
+  await write(1000);
+  await raw.copyLog();
+  await write(10);
+  await raw.copyLog();
+  raw.mend();
+  await write(10);
+  expect([...raw.load()].length).toBe(1020);
   raw.close();
 });
 
