@@ -201,14 +201,17 @@ test("limits of a container change while it runs", async () => {
 }, 600_000);
 
 test("a container that forks too much, or takes too much memory, is held", async () => {
-  const script = `for i in $(seq 100); do sleep 1000 & done; ${WAIT}`;
+  // A shell that cannot fork ends: one below the container's first process.
+  const script = "(for i in $(seq 100); do sleep 1000 & done); exec sleep 1000000";
   await create("forks", { main: {} }, script);
-  const forks = await until("forks", (pod) => idOf(pod) !== "");
-  const held = await eventually("all that it may have", WAIT_MS_MAX, async () => {
-    const found = await group(`/besteffort/pod${forks.metadata.uid}/${idOf(await get("forks"))}`);
-    return found["pids.current"] === String(PIDS_MAX) ? found : undefined;
+  await eventually("a refusal", WAIT_MS_MAX, async () => {
+    return (await kubectl("logs", "forks").catch(String)).includes("can't fork");
   });
+  const forks = await get("forks");
+  const held = await group(`/besteffort/pod${forks.metadata.uid}/${idOf(forks)}`);
   expect(held["pids.max"]).toBe(String(PIDS_MAX));
+  expect(Number(held["pids.current"])).toBeWithin(PIDS_MAX - 5, PIDS_MAX + 1);
+  expect(statusOf(forks)?.restartCount).toBe(0);
   await kubectl("delete", "pod", "forks", "--wait=false");
 
   // All of it ends, not only the program that took the memory.
