@@ -49,8 +49,10 @@ const md5 = async (file: Blob): Promise<string> => {
 const openFiles = (): number => readdirSync(`/proc/${cluster.process?.pid}/fd`).length;
 
 const processes = async (text: string): Promise<number> => {
-  const list = await cluster.must("exec", "source", "--", "ps");
-  return list.split("\n").filter((line) => line.includes(text)).length;
+  const argv = ["exec", "source", "--", "ps"];
+  const { exitCode, stdout, stderr } = await cluster.kubectl(argv, { timeoutMs: 30_000 });
+  if (exitCode !== 0) throw new Error(`no list of processes: status ${exitCode}: ${stderr}`);
+  return stdout.split("\n").filter((line) => line.includes(text)).length;
 };
 
 /** The web server has a process for each request, beside its own. */
