@@ -28,9 +28,20 @@ function lazyMs(status: PodStatus): number {
   return plain && all.some(creating) ? limits.podStatusPartialMs : 0;
 }
 
+/** Without what follows from the deletion of a pod that everybody knows of. */
+function withoutTrifles(status: PodStatus | undefined): object {
+  const { conditions = [], observedGeneration: _, ...rest } = status ?? {};
+  const told = conditions.flatMap(({ observedGeneration: __, ...one }) =>
+    one.type === "PodReadyToStartContainers" ? [] : [[one.type, one] as const],
+  );
+  return { ...rest, conditions: Object.fromEntries(told) };
+}
+
 interface Change {
   status: PodStatus;
   patch: Json;
+  /** Of a pod that is going, and nothing that anybody waits for: its end soon tells more. */
+  trifling: boolean;
 }
 
 const revision = (text: string): bigint => (/^\d+$/.test(text) ? BigInt(text) : 0n);
@@ -74,9 +85,17 @@ export class StatusWriter implements StatusTeller {
   async flush(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    await this.#sending;
+    while (this.#sending !== undefined) await this.#sending;
     const change = this.#change();
-    if (change !== undefined && this.#worker.exists) await this.#write(change.patch);
+    if (change === undefined || change.trifling || !this.#worker.exists) return;
+    const writing = this.#write(change.patch);
+    // Nobody else writes the same beside it.
+    this.#sending = writing
+      .catch(() => {})
+      .finally(() => {
+        this.#sending = undefined;
+      });
+    await writing;
   }
 
   /** The API answers again: what it does not know yet must not wait out the back-off. */
@@ -98,7 +117,8 @@ export class StatusWriter implements StatusTeller {
       this.#failures === 0
         ? 0
         : backoffMs(this.#failures, limits.podStatusRetryMsMin, limits.podStatusRetryMsMax);
-    const delayMs = Math.max(lazyMs(change.status), retry);
+    const goingMs = change.trifling ? limits.podStatusGoingMs : 0;
+    const delayMs = Math.max(lazyMs(change.status), goingMs, retry);
     if (delayMs > 0) {
       this.#later(delayMs);
       return;
@@ -133,7 +153,10 @@ export class StatusWriter implements StatusTeller {
     const status = podStatus(this.#worker.state(), this.#known.status);
     const patch = statusPatch(shown.metadata.uid, this.#known.status, status);
     if (patch === undefined || JSON.stringify(patch) === this.#taken) return undefined;
-    return { status, patch };
+    const trifling =
+      shown.metadata.deletionTimestamp !== undefined &&
+      Bun.deepEquals(withoutTrifles(this.#known.status), withoutTrifles(status));
+    return { status, patch, trifling };
   }
 
   #send(change: Change): void {

@@ -259,6 +259,8 @@ export const limits = {
   /** How long a status that the next moment makes untrue may wait (creating; partly started). */
   podStatusPendingMs: 500,
   podStatusPartialMs: 250,
+  /** The same of a pod that is going, where only its generation was noticed. */
+  podStatusGoingMs: 2_000,
   podStatusRetryMsMin: 500,
   podStatusRetryMsMax: 30_000,
   /** A stop looks for a shortened grace this often, and kills again after `killRetryMs`. */
