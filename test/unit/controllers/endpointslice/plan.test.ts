@@ -211,6 +211,37 @@ describe("writes", () => {
     expect(addresses()).toHaveLength(250);
   });
 
+  test("one of a pod that is ready soon after its start; of another after three seconds", () => {
+    service();
+    pod("old", "10.42.0.9");
+    world.settle([controller]);
+    const { writes } = world;
+    const startTime = world.time();
+    for (const [name, ip] of [
+      ["quick", "10.42.0.1"],
+      ["slow", "10.42.0.2"],
+    ] as const) {
+      pod(name, ip, false);
+      world.change(pods, `x/${name}`, { status: { startTime } });
+    }
+    // One that was ready before is shown as what it is now.
+    world.change(pods, "x/old", { status: { startTime, ...podStatus(world, { ready: false }) } });
+    world.settle([controller]);
+    expect([world.writes - writes, addresses()]).toEqual([1, ["10.42.0.9"]]);
+    world.now += 1_000;
+    world.change(pods, "x/quick", { status: podStatus(world, { ready: true }) });
+    world.settle([controller]);
+    expect([world.writes - writes, addresses()]).toEqual([2, ["10.42.0.1", "10.42.0.9"]]);
+    world.now += 2_000;
+    world.settle([controller]);
+    expect([world.writes - writes, addresses().length]).toEqual([3, 3]);
+    // A node's clock that is ahead holds nothing back.
+    pod("ahead", "10.42.0.3", false);
+    world.change(pods, "x/ahead", { status: { startTime: "2030-01-01T00:00:00Z" } });
+    world.settle([controller]);
+    expect(addresses()).toHaveLength(4);
+  });
+
   test("one when the first pod comes, or all get another port: slices are used again", () => {
     service();
     world.settle([controller]);
