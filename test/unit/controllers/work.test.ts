@@ -5,12 +5,16 @@ import { allControllers } from "#controllers/all.ts";
 import { resourceOf } from "#resources/kind.ts";
 import { daemonSets } from "#resources/kinds/daemonset.ts";
 import { deployments } from "#resources/kinds/deployment.ts";
+import { horizontalPodAutoscalers } from "#resources/kinds/horizontalpodautoscaler.ts";
+import { ingresses } from "#resources/kinds/ingress.ts";
 import { jobs } from "#resources/kinds/job.ts";
 import { nodes } from "#resources/kinds/node.ts";
+import { persistentVolumeClaims } from "#resources/kinds/persistentvolumeclaim.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import { podDisruptionBudgets } from "#resources/kinds/poddisruptionbudget.ts";
 import { replicaSets } from "#resources/kinds/replicaset.ts";
 import { replicationControllers } from "#resources/kinds/replicationcontroller.ts";
+import { resourceQuotas } from "#resources/kinds/resourcequota.ts";
 import { services } from "#resources/kinds/service.ts";
 import { statefulSets } from "#resources/kinds/statefulset.ts";
 import { type ApiObject, keyOf, type Stored } from "#resources/meta.ts";
@@ -24,15 +28,23 @@ const PODS_A_SET = 10;
 /** 10,000 pods, or 300. */
 const MANY = sized(1000, 30);
 
-/** So many applications of ten pods each, with a Service and a budget, all in one namespace. */
-function cluster(count: number): World {
+/**
+ * So many applications of ten pods each, with a Service, a budget, an Ingress, an autoscaler and a
+ * claim. All in one namespace, or each in its own, which has a quota.
+ */
+function cluster(count: number, spaces: "one" | "many" = "one"): World {
   const world = new World();
   world.put(nodes, { metadata: { name: "n1" } });
   for (let i = 0; i < count; i++) {
     const labels = { app: `app-${i}` };
     const selector = { matchLabels: labels };
     const name = `app-${i}`;
-    const meta = { namespace: "x", name, labels };
+    const namespace = spaces === "one" || i === 0 ? "x" : `x${i}`;
+    const meta = { namespace, name, labels };
+    if (spaces === "many") {
+      const hard = { pods: "20", "requests.cpu": "20", "count/jobs.batch": "3" };
+      world.put(resourceQuotas, { metadata: { namespace, name: "q" }, spec: { hard } });
+    }
     const top = world.put(deployments, { ...deployment({ selector }, name), metadata: meta });
     const ref = { apiVersion: "apps/v1", controller: true };
     const set = world.put(replicaSets, {
@@ -48,12 +60,20 @@ function cluster(count: number): World {
     world.put(daemonSets, { metadata: meta, spec: { selector, template: template() } });
     world.put(jobs, { metadata: meta, spec: { selector, template: template() } });
     world.put(replicationControllers, { metadata: meta, spec: { selector: labels, replicas: 0 } });
+    world.put(horizontalPodAutoscalers, {
+      metadata: meta,
+      spec: { maxReplicas: 9, scaleTargetRef: { kind: "Deployment", name, apiVersion: "apps/v1" } },
+    });
+    const backend = { service: { name, port: { number: 80 } } };
+    world.put(ingresses, { metadata: meta, spec: { defaultBackend: backend } });
+    world.put(persistentVolumeClaims, { metadata: meta, spec: { accessModes: ["ReadWriteMany"] } });
+    const claim = { name: "data", persistentVolumeClaim: { claimName: name } };
     world.put(podDisruptionBudgets, { metadata: meta, spec: { selector, minAvailable: 1 } });
     for (let j = 0; j < PODS_A_SET; j++) {
       const owner = { ...ref, kind: "ReplicaSet", name, uid: set.metadata.uid };
       world.put(pods, {
         metadata: { ...meta, name: `${name}-${j}`, ownerReferences: [owner] },
-        spec: { ...template().spec, containers: [], nodeName: "n1" },
+        spec: { ...template().spec, containers: [], nodeName: "n1", volumes: [claim] },
         status: podStatus(world, { ready: true }) ?? {},
       });
     }
@@ -155,3 +175,11 @@ for (const [what, happens] of Object.entries(CHANGES)) {
     expect(Object.values(small).reduce((sum, one) => sum + one, 0)).toBeLessThan(120);
   }, 240_000);
 }
+
+test("property: a quota is counted within its namespace, however many there are beside it", () => {
+  const happens = (world: World) => world.remove(pods, KEY);
+  const small = workOf(cluster(10, "many"), happens);
+  const large = workOf(cluster(MANY, "many"), happens);
+  expect(large).toEqual(small);
+  expect(small["resourcequota"]).toBeGreaterThan(0);
+}, 240_000);

@@ -243,3 +243,32 @@ test("property: however late it looks, each time runs once at most, the last alw
     tries(50),
   );
 });
+
+test("property: a time of day comes once a day in every zone, through all changes of its clocks", () => {
+  const zones = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"];
+  const scenario = fc.record({
+    zone: fc.constantFrom(...zones),
+    // Hours that no clock of these zones leaves out or shows twice.
+    hour: fc.integer({ min: 4, max: 23 }),
+    minute: fc.integer({ min: 0, max: 59 }),
+    days: fc.integer({ min: 1, max: 12 }),
+    from: fc.integer({ min: 0, max: 500 }),
+  });
+  fc.assert(
+    fc.property(scenario, ({ zone, hour, minute, days, from }) => {
+      const afterMs = Date.UTC(2026, 0, 1 + from);
+      const now = afterMs + days * 24 * 60 * MINUTE;
+      const schedule = `${minute} ${hour} * * *`;
+      const { dueMs = 0, missed, nextMs = 0 } = dueOf({ schedule, timeZone: zone, afterMs, now });
+      // A day with a change of the clocks is an hour shorter or longer at most.
+      expect(Math.abs(missed - days)).toBeLessThanOrEqual(1);
+      const clock = `T${String(hour).padStart(2, "0")}:${String(minute).padStart(2, "0")}:00`;
+      for (const ms of [dueMs, nextMs]) expect(zonedText(ms, zone)).toContain(clock);
+      const hours = (nextMs - dueMs) / (60 * MINUTE);
+      expect(hours).toBeGreaterThanOrEqual(23);
+      expect(hours).toBeLessThanOrEqual(25);
+      expect(dueMs <= now && now < nextMs).toBe(true);
+    }),
+    tries(150),
+  );
+});

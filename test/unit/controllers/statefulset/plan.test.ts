@@ -333,3 +333,56 @@ test("property: ordered sets never skip a pod, never have one more, and come to 
     tries(60),
   );
 });
+
+test("property: an update of either order misses no more than it may at any moment, and ends", () => {
+  const scenario = fc.record({
+    replicas: fc.integer({ min: 1, max: 6 }),
+    maxUnavailable: fc.constantFrom<number | string>(1, 2, 3, "40%"),
+    podManagementPolicy: fc.constantFrom("Parallel", "OrderedReady"),
+    start: fc.constantFrom(0, 5),
+    minReadySeconds: fc.constantFrom(0, 10),
+    chance: fc.infiniteStream(fc.double({ min: 0, max: 1, noNaN: true })),
+  });
+  fc.assert(
+    fc.property(scenario, ({ replicas, maxUnavailable, start, chance, ...rest }) => {
+      world = new World();
+      const updateStrategy = { type: "RollingUpdate", rollingUpdate: { maxUnavailable } };
+      create({ replicas, ordinals: { start }, updateStrategy, ...rest });
+      const grow = () => {
+        finish();
+        world.now += 11_000;
+      };
+      for (let i = 0; i <= replicas; i++) grow();
+      expect(status()?.availableReplicas).toBe(replicas);
+      world.gracefulPods = true;
+      setImage("db:2");
+      const most =
+        typeof maxUnavailable === "number"
+          ? maxUnavailable
+          : Math.max(1, Math.floor(replicas * 0.4));
+      const next = () => chance.next().value ?? 0.5;
+      for (let step = 0; step < 120; step++) {
+        world.run(controller, KEY);
+        for (const pod of world.list(pods)) {
+          if (isNew(pod) && next() < 0.4) runPod(world, keyOf(pod));
+          if (pod.metadata.deletionTimestamp && next() < 0.4) world.remove(pods, keyOf(pod));
+        }
+        world.now += next() < 0.3 ? 11_000 : 1_000;
+        const standing = world.list(pods).filter((pod) => !pod.metadata.deletionTimestamp);
+        const ready = standing.filter((pod) => pod.status?.conditions?.[0]?.status === "True");
+        expect(ready.length).toBeGreaterThanOrEqual(replicas - most);
+      }
+      world.gracefulPods = false;
+      for (const pod of world.list(pods)) {
+        if (pod.metadata.deletionTimestamp) world.remove(pods, keyOf(pod));
+      }
+      for (let i = 0; i <= replicas; i++) grow();
+      settle();
+      expect(Object.values(images())).toEqual(new Array(replicas).fill("db:2"));
+      expect(names()).toContain(`db-${start}`);
+      expect(status()?.currentRevision).toBe(status()?.updateRevision);
+      expect(settle()).toBe(0);
+    }),
+    tries(40),
+  );
+}, 240_000);
