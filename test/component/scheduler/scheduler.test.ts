@@ -63,6 +63,25 @@ test("a pod of another scheduler is left alone; a gated one waits for its gate",
   expect(plane.caches.of(pods).get("default/foreign")?.spec?.nodeName).toBeUndefined();
 });
 
+test("another scheduler binds through the API; what it took is not there for ours", async () => {
+  for (const name of ["n1", "n2"]) await plane.size(name, { cpu: "2", pods: "110" });
+  const asking = (cpu: string): Partial<PodSpec> => ({
+    containers: [{ name: "c", image: "i", resources: { requests: { cpu } } }],
+  });
+  await plane.pod("theirs", { schedulerName: "other", ...asking("2") });
+  const target = { apiVersion: "v1", kind: "Node", name: "n1" };
+  const ref = { namespace: "default", name: "theirs" };
+  const body = { apiVersion: "v1", kind: "Binding", metadata: { name: "theirs" }, target };
+  await plane.client.post(pods, ref, "binding", body);
+  expect(await plane.nodeOf("theirs")).toBe("n1");
+  await plane.pod("ours", asking("2"));
+  expect(await plane.nodeOf("ours")).toBe("n2");
+  await plane.pod("none", asking("1"));
+  await plane.waits("none", "0/2 nodes are available: 2 Insufficient cpu.");
+  const again = plane.client.post(pods, ref, "binding", body);
+  expect(await again.catch((error: Error) => error.message)).toContain("already assigned to node");
+});
+
 test("the pod of least priority makes room, with a condition and an event", async () => {
   await makeClasses(plane);
   for (const name of ["n1", "n2"]) await plane.size(name, { [FOO]: "5", cpu: "8", pods: "110" });
