@@ -1,6 +1,6 @@
 /**
- * Attach state on the real API. What bramble mounts by itself (folders, NFS) is attached to no node;
- * who brings an attacher of his own finds the objects that it works by.
+ * Attach state on the real API. What bramble mounts by itself (folders, NFS) is attached to no
+ * node; who brings an attacher of his own finds the objects that it works by.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";

@@ -98,6 +98,41 @@ test("a silent node loses its pods to others, and is free again when it is back"
   });
 }, 360_000);
 
+test("a pod that is marked to wait for its node is there when it is back", async () => {
+  const { client, hollow } = plane;
+  const namespace = "default";
+  const tolerations = [toleration("unreachable"), toleration("not-ready")];
+  const make = (name: string, annotations: Record<string, string>) =>
+    client.create(pods, {
+      metadata: { namespace, name, annotations },
+      spec: { containers: [{ name: "c", image: "i" }], nodeName: "n2", tolerations },
+    });
+  const waiting = await make("waits", { "bramble.dev/on-node-loss": "wait" });
+  const running = (name: string) =>
+    until(`${name} runs`, async () => {
+      const { status } = (await client.get(pods, { namespace, name })) ?? {};
+      return status?.conditions?.some(({ type, status: is }) => type === "Ready" && is === "True");
+    });
+  await make("goes", {});
+  await running("goes");
+  await running("waits");
+  hollow.cut.add("n2");
+  await until("the other one is told to go", async () => {
+    const found = await client.get(pods, { namespace, name: "goes" });
+    return found === undefined || found.metadata.deletionTimestamp !== undefined;
+  });
+  const now = await client.get(pods, { namespace, name: "waits" });
+  expect(now?.metadata).toMatchObject({ uid: waiting.metadata.uid });
+  expect(now?.metadata.deletionTimestamp).toBeUndefined();
+  hollow.cut.delete("n2");
+  await until("n2 is free of taints", async () => {
+    return ((await client.get(nodes, { name: "n2" }))?.spec?.taints ?? []).length === 0;
+  });
+  const after = await client.get(pods, { namespace, name: "waits" });
+  expect(after?.metadata.uid).toBe(waiting.metadata.uid);
+  expect([after?.metadata.deletionTimestamp, after?.spec?.nodeName]).toEqual([undefined, "n2"]);
+}, 360_000);
+
 test("the pods of a node that is removed go", async () => {
   const { client, hollow } = plane;
   hollow.cut.add("n3");
