@@ -242,9 +242,11 @@ describe("a pod that goes", () => {
       const { ref, uid } = await going(name, { ...spec, backoffLimit: 3 });
       expect((await job(name))?.spec?.podReplacementPolicy).toBe("Failed");
       await told(name, { active: 0, terminating: 1, failed: 0 });
-      // What comes after it is done.
+      // Nothing is retried after the wait either, when all that is due is done.
+      clock.shift(RETRY_MS);
       await create(`after-${name}`, {});
       await running(`after-${name}`, 1);
+      await told(name, { active: 0, terminating: 1, failed: 0 });
       expect((await podsOf(name)).map(({ metadata }) => metadata.uid)).toEqual([uid ?? ""]);
       const status = { phase: "Failed" };
       await plane.client.patch(pods, ref, "merge", { status }, { subresource: "status" });
