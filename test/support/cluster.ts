@@ -50,7 +50,14 @@ const SERVER_READY_MS_MAX = 60_000;
 
 /** Starts n1's server; agents join when asked to. Logs and the kubeconfig go to `dir`. */
 export async function startCluster(
-  options: LabOptions & { nodes: number; dir: string; kubectl?: string; datastore?: Datastore },
+  options: LabOptions & {
+    nodes: number;
+    dir: string;
+    kubectl?: string;
+    datastore?: Datastore;
+    /** Words before each server and agent. */
+    before?: readonly string[];
+  },
 ): Promise<LabCluster> {
   const { dir, datastore = chosenDatastore() } = options;
   mkdirSync(dir, { recursive: true });
@@ -64,7 +71,8 @@ export async function startCluster(
   let server = addressOf("n1");
 
   const spawn = (node: string, argv: readonly string[], before: readonly string[] = []) => {
-    processes.set(node, lab.spawn(node, join(dir, `${node}.log`), ...before, BRAMBLE, ...argv));
+    const words = [...(options.before ?? []), ...before, BRAMBLE, ...argv];
+    processes.set(node, lab.spawn(node, join(dir, `${node}.log`), ...words));
   };
   const kubectl = async (...argv: string[]) =>
     lab.must("lan", binary, "--kubeconfig", kubeconfig, ...argv);
