@@ -147,7 +147,8 @@ function others(text: string): string[] {
 
 for (const mode of ["iptables", "nftables"]) {
   test(`a node with --proxy-mode ${mode} leaves nothing and takes nothing`, async () => {
-    await cluster.startServer({ flags: ["--proxy-mode", mode] });
+    // Where there is an etcd, it keeps the cluster whose node was deleted.
+    await cluster.startServer({ flags: ["--proxy-mode", mode, "--etcd-prefix", `/${mode}/`] });
     await cluster.readyNodes(1, 60_000);
     await node(BRAMBLE, "image", "load", image);
     await cluster.kubectl("create", "-f", join(dir, "workload.yaml"));
