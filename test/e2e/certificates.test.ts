@@ -1,5 +1,6 @@
 /** A person gets a certificate and works with it, by the unmodified kubectl. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { X509Certificate } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, mustRun } from "#test/support/instance.ts";
@@ -54,9 +55,12 @@ spec:
 
   const asJane = (...argv: string[]) => server.kubectl(argv, { kubeconfig });
   const who = await asJane("auth", "whoami", "-o", "jsonpath={.status.userInfo}");
+  const { fingerprint256 } = new X509Certificate(Buffer.from(certificate, "base64"));
+  const hash = fingerprint256.replaceAll(":", "").toLowerCase();
   expect(JSON.parse(who.stdout)).toEqual({
     username: "jane",
     groups: ["devs", "ops", "system:authenticated"],
+    extra: { "authentication.kubernetes.io/credential-id": [`X509SHA256=${hash}`] },
   });
   expect((await asJane("get", "pods")).stderr).toContain('User "jane" cannot list resource "pods"');
   await server.must("create", "rolebinding", "devs", "--clusterrole=view", "--group=devs");
