@@ -23,6 +23,15 @@ afterAll(() => plane.close());
 const podsOf = async (app: string): Promise<Array<Stored<Pod>>> =>
   (await plane.client.list(pods, { namespace, labelSelector: `app=${app}` })).items;
 const uids = async (app: string) => (await podsOf(app)).map(({ metadata }) => metadata.uid).sort();
+/** Numbers of an app's revisions, all of which are this owner's; none while one is not. */
+async function historyOf(app: string, uid: string): Promise<number[]> {
+  const query = { namespace, labelSelector: `app=${app}` };
+  const { items } = await plane.client.list(controllerRevisions, query);
+  const ours = items.filter(({ metadata: { ownerReferences = [] } }) => {
+    return ownerReferences.length === 1 && ownerReferences[0]?.uid === uid;
+  });
+  return ours.length === items.length ? ours.map(({ revision }) => revision) : [];
+}
 const image = (name: string) => ({
   spec: { template: { spec: { containers: [{ name: "main", image: name }] } } },
 });
@@ -72,7 +81,9 @@ describe("a Deployment", () => {
     await plane.client.patch(deployments, ref, "merge", { spec: { replicas: 5 } });
     await become(5, 3);
     await available("share", 5);
-    expect((await podsOf("share")).filter((pod) => imageOf(pod) === "one")).toHaveLength(5);
+    await until("five pods are left of the old ones", async () => {
+      return (await podsOf("share")).filter((pod) => imageOf(pod) === "one").length === 5;
+    });
   });
 
   test("finds another name where its set's is taken, and counts that", async () => {
@@ -152,7 +163,10 @@ describe("a StatefulSet", () => {
       while (going.flat().length < 5) {
         const wanted = Math.min(2, 5 - going.flat().length);
         const here = await until("those that go", async () => {
-          const found = (await podsOf(name)).filter(({ metadata }) => metadata.deletionTimestamp);
+          // Those that were let go may still be there for a moment.
+          const found = (await podsOf(name)).filter(
+            ({ metadata }) => metadata.deletionTimestamp && !going.flat().includes(metadata.name),
+          );
           return found.length >= wanted && found;
         });
         going.push(here.map(({ metadata }) => metadata.name).sort());
@@ -192,14 +206,10 @@ describe("a StatefulSet", () => {
     });
     const { metadata, status } = await current("again", 2);
     expect([status?.collisionCount ?? 0, await uids("again")]).toEqual([0, before]);
-    const { items } = await plane.client.list(controllerRevisions, {
-      namespace,
-      labelSelector: "app=again",
+    await until("it has both revisions", async () => {
+      const ours = await historyOf("again", metadata.uid);
+      return ours.sort().join() === "1,2";
     });
-    expect(items.map(({ revision }) => revision).sort()).toEqual([1, 2]);
-    for (const one of items) {
-      expect(one.metadata.ownerReferences?.map(({ uid }) => uid)).toEqual([metadata.uid]);
-    }
   });
 });
 
@@ -229,11 +239,9 @@ describe("a DaemonSet", () => {
     await make("node");
     const { metadata, status } = await current("node");
     expect([status?.collisionCount ?? 0, await uids("node")]).toEqual([0, before]);
-    const { items } = await plane.client.list(controllerRevisions, {
-      namespace,
-      labelSelector: "app=node",
+    await until("it has the revision", async () => {
+      return (await historyOf("node", metadata.uid)).length === 1;
     });
-    expect(items.map((one) => one.metadata.ownerReferences?.[0]?.uid)).toEqual([metadata.uid]);
   });
 
   test("finds another name where its revision's is taken, and counts that", async () => {

@@ -86,13 +86,15 @@ test("hints name the zone and the node of each, where its traffic is to stay nea
   await pod("near-2", "near", "n2");
   const ready = is(true, true, false);
   await shows("near", { "near-1": ready, "near-2": ready });
-  const near = await shown("near");
-  for (const [name, nodeName, zone] of [
-    ["near-1", "n1", "north"],
-    ["near-2", "n2", "south"],
-  ] as const) {
-    expect(near.get(name)).toMatchObject({ nodeName, zone, hints: { forZones: [{ name: zone }] } });
-  }
+  await until("hints of zones", async () => {
+    const near = await shown("near");
+    return Object.entries({ "near-1": "n1", "near-2": "n2" } as const).every(([name, nodeName]) => {
+      const found = near.get(name);
+      const zone = ZONES[nodeName];
+      const hinted = found?.hints?.forZones?.map((each) => each.name).join();
+      return found?.nodeName === nodeName && found.zone === zone && hinted === zone;
+    });
+  });
   await shows("far", { "near-1": ready, "near-2": ready });
   expect((await shown("far")).get("near-1")?.hints).toBeUndefined();
   await plane.client.patch(services, { namespace, name: "far" }, "merge", {
