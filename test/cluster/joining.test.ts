@@ -10,11 +10,9 @@ import type { Subprocess } from "bun";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { mustRun } from "#test/support/instance.ts";
 import { addressOf, BRAMBLE, type Result, until } from "#test/support/lab.ts";
+import { FAKE_TIME } from "#test/support/setclock.ts";
 import pkg from "../../package.json";
 
-const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
-  .map((lib) => `${lib}/faketime/libfaketimeMT.so.1`)
-  .find((path) => existsSync(path));
 const ROOT = join(import.meta.dir, "../..");
 const BEACON = join(import.meta.dir, "../host/network/beacon.ts");
 const SERVER = `https://${addressOf("n1")}:6443`;

@@ -1,7 +1,8 @@
 /** A wall clock that a running program sees, and that a test sets while it runs (libfaketime). */
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 
-const LIBRARY = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
+/** Undefined where it is missing. */
+export const FAKE_TIME = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu"]
   .map((lib) => `${lib}/faketime/libfaketimeMT.so.1`)
   .find((path) => existsSync(path));
 
@@ -14,7 +15,7 @@ export interface SetClock {
 
 /** @throws Error where libfaketime is missing. */
 export function setClock(file: string): SetClock {
-  if (LIBRARY === undefined) throw new Error("libfaketime is missing");
+  if (FAKE_TIME === undefined) throw new Error("libfaketime is missing");
   const ahead = (ms: number): void => {
     const sign = ms < 0 ? "-" : "+";
     writeFileSync(`${file}.new`, `${sign}${Math.abs(Math.round(ms / 1000))}\n`);
@@ -22,7 +23,7 @@ export function setClock(file: string): SetClock {
   };
   ahead(0);
   const before = [
-    ...["env", `LD_PRELOAD=${LIBRARY}`, `FAKETIME_TIMESTAMP_FILE=${file}`],
+    ...["env", `LD_PRELOAD=${FAKE_TIME}`, `FAKETIME_TIMESTAMP_FILE=${file}`],
     ...["FAKETIME_DONT_FAKE_MONOTONIC=1", "FAKETIME_CACHE_DURATION=1"],
   ];
   return { before, ahead };

@@ -9,9 +9,9 @@ import { replicationControllers } from "#resources/kinds/replicationcontroller.t
 import { statefulSets } from "#resources/kinds/statefulset.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
-import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
+import { type Plane, startShiftedPlane, until } from "#test/component/controllers/plane.ts";
 import { template } from "#test/support/build.ts";
-import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
+import type { ShiftClock } from "#test/support/shiftclock.ts";
 
 const namespace = "default";
 const MIN_READY_SECONDS = 600;
@@ -19,9 +19,7 @@ const MIN_READY_SECONDS = 600;
 let plane: Plane;
 let clock: ShiftClock;
 beforeAll(async () => {
-  clock = shiftClock();
-  // Nodes that hear nothing of the time that is skipped are not gone.
-  plane = await startPlane(["n1", "n2"], { clock, nodeGraceMs: 86_400_000 });
+  ({ plane, clock } = await startShiftedPlane(["n1", "n2"]));
 });
 afterAll(() => plane.close());
 

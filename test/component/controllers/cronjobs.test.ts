@@ -5,8 +5,8 @@ import { events } from "#resources/kinds/event.ts";
 import { jobs } from "#resources/kinds/job.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { CronJob, CronJobSpec, Job } from "#resources/types.gen.ts";
-import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
-import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
+import { type Plane, startShiftedPlane, until } from "#test/component/controllers/plane.ts";
+import type { ShiftClock } from "#test/support/shiftclock.ts";
 
 const namespace = "default";
 const DAY_MS = 86_400_000;
@@ -16,8 +16,7 @@ const SCHEDULED_AT = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 let plane: Plane;
 let clock: ShiftClock;
 beforeAll(async () => {
-  clock = shiftClock();
-  plane = await startPlane(["n1"], { clock, nodeGraceMs: 1_000 * DAY_MS });
+  ({ plane, clock } = await startShiftedPlane(["n1"]));
 });
 afterAll(() => plane.close());
 

@@ -4,8 +4,8 @@ import { jobs } from "#resources/kinds/job.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Job, JobSpec, Pod } from "#resources/types.gen.ts";
-import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
-import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
+import { type Plane, startShiftedPlane, until } from "#test/component/controllers/plane.ts";
+import type { ShiftClock } from "#test/support/shiftclock.ts";
 
 /** Longer than the wait before a first retry. */
 const RETRY_MS = 11_000;
@@ -13,8 +13,7 @@ const RETRY_MS = 11_000;
 let plane: Plane;
 let clock: ShiftClock;
 beforeAll(async () => {
-  clock = shiftClock();
-  plane = await startPlane(["n1", "n2"], { clock, nodeGraceMs: 86_400_000 });
+  ({ plane, clock } = await startShiftedPlane(["n1", "n2"]));
 });
 afterAll(() => plane.close());
 

@@ -11,6 +11,7 @@ import type { Signer } from "#controllers/csr/controller.ts";
 import type { Store } from "#store/store.ts";
 import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
 import { Hollow, type HollowOptions } from "#test/support/hollow.ts";
+import { type ShiftClock, shiftClock } from "#test/support/shiftclock.ts";
 
 export interface Plane {
   test: TestApi;
@@ -93,6 +94,18 @@ export async function startPlane(
       await test.close();
     },
   };
+}
+
+/** Longer than any test skips at once. */
+const PATIENCE_MS = 1_000 * 86_400_000;
+
+/** One whose time a test moves on: nodes that hear nothing of what is skipped are not gone. */
+export async function startShiftedPlane(
+  nodes: readonly string[],
+): Promise<{ plane: Plane; clock: ShiftClock }> {
+  const clock = shiftClock();
+  const plane = await startPlane(nodes, { clock, nodeGraceMs: PATIENCE_MS });
+  return { plane, clock };
 }
 
 /** Waits until `check` answers something; fails with what it last was told. */
