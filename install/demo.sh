@@ -15,6 +15,8 @@
 #
 # Runs as root on a Debian-like machine. systemd is used where it is PID 1, and not needed.
 set -euo pipefail
+# Root by plain `su` has the caller's, without the administrator's programs.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 cd "$(dirname "$(readlink -f "$0")")/.."
 
 data=/var/lib/bramble-demo port=6443 node_port=30080 socket=/run/containerd/containerd.sock

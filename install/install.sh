@@ -18,6 +18,8 @@
 # time: it does what is missing. From a bundle (bundle.sh) it needs no network; from a clone it
 # builds. What it changes is noted in /etc/bramble/installed, and uninstall.sh takes it back.
 set -euo pipefail
+# Root by plain `su` has the caller's, without the administrator's programs.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 here=$(dirname "$(readlink -f "$0")")
 etc=/etc/bramble lib=/usr/local/lib/bramble bin=/usr/local/bin/bramble
 unit=/etc/systemd/system/bramble.service init=/etc/init.d/bramble
@@ -106,7 +108,7 @@ missing_packages() {
   local pair
   for pair in containerd:containerd runc:runc iptables:iptables ip:iproute2 conntrack:conntrack modprobe:kmod \
     mount:mount nsenter:util-linux; do
-    command -v "${pair%%:*}" >/dev/null || [ -x "/usr/sbin/${pair%%:*}" ] || printf '%s ' "${pair##*:}"
+    command -v "${pair%%:*}" >/dev/null || printf '%s ' "${pair##*:}"
   done
   [ -z "$etcd" ] || command -v openssl >/dev/null || printf 'openssl '
   [ -x /usr/lib/cni/bridge ] || [ -x "$here/cni/bridge" ] || [ -x $lib/cni/bridge ] || printf containernetworking-plugins

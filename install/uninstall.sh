@@ -7,6 +7,8 @@
 #   --keep-packages   keep the packages that install.sh brought; else those go that nothing else needs
 #   --dry-run         say each thing that would be done, and do none of it
 set -euo pipefail
+# Root by plain `su` has the caller's, without the administrator's programs.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 etc=/etc/bramble lib=/usr/local/lib/bramble bin=/usr/local/bin/bramble init=/etc/init.d/bramble run=/run/bramble-service
 die() { printf 'uninstall.sh: %s\n' "$*" >&2; exit 1; }
 say() { printf '%s\n' "$*"; }

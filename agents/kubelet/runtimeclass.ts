@@ -3,6 +3,7 @@
  * program of runc's kind. Pure but for the look into PATH, which comes as a function.
  * https://kubernetes.io/docs/concepts/containers/runtime-class/
  */
+import { findProgram } from "#base/programs.ts";
 import type { Client } from "#client/client.ts";
 import { runtimeClasses } from "#resources/kinds/runtimeclass.ts";
 
@@ -23,14 +24,11 @@ export function runtimeFor(
   return version === undefined ? undefined : `io.containerd.${handler}.${version}`;
 }
 
-/** As PATH is now, not as it was when the process began. */
-const which = (program: string) => Bun.which(program, { PATH: process.env["PATH"] ?? "" });
-
 /** Throws an Error with the reason, which the pod's event tells. */
 export async function runtimeOfClass(client: Client, name: string): Promise<string> {
   const found = await client.get(runtimeClasses, { name });
   if (found === undefined) throw new Error(`RuntimeClass "${name}" not found`);
-  const runtime = runtimeFor(found.handler, which);
+  const runtime = runtimeFor(found.handler, findProgram);
   if (runtime !== undefined) return runtime;
   throw new Error(`no runtime for "${found.handler}" is configured`);
 }

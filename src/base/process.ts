@@ -3,6 +3,7 @@
  */
 import { TimeoutError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
+import { searchPath } from "#base/programs.ts";
 
 export interface RunOptions {
   stdin?: string | Uint8Array;
@@ -34,9 +35,9 @@ async function bounded(stream: ReadableStream<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function environment(options: RunOptions): { env?: Record<string, string | undefined> } {
-  if (options.cleanEnv === true) return { env: options.env ?? {} };
-  return options.env === undefined ? {} : { env: { ...process.env, ...options.env } };
+function environment({ cleanEnv, env = {} }: RunOptions): Record<string, string | undefined> {
+  if (cleanEnv === true) return env;
+  return { ...process.env, PATH: searchPath(process.env["PATH"]), ...env };
 }
 
 export const runProcess: Run = async (argv, options = {}) => {
@@ -45,7 +46,7 @@ export const runProcess: Run = async (argv, options = {}) => {
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
-    ...environment(options),
+    env: environment(options),
     ...(options.signal && { signal: options.signal }),
   });
   const late = Promise.withResolvers<never>();

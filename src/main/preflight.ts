@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { messageOf, OperatorError } from "#base/errors.ts";
+import { findProgram } from "#base/programs.ts";
 import { everyAddress } from "./machine.ts";
 import type { NodeSettings } from "./settings.ts";
 
@@ -54,9 +55,9 @@ export async function checkMachine(settings: NodeSettings): Promise<void> {
     throw new OperatorError("a node must run as root", { hint: "use sudo, or --no-agent" });
   }
   for (const { program, hint } of PROGRAMS) {
-    if (Bun.which(program) === null) throw new OperatorError(`${program} is missing`, { hint });
+    if (findProgram(program) === null) throw new OperatorError(`${program} is missing`, { hint });
   }
-  if (Bun.which(settings.nerdctl) === null) {
+  if (findProgram(settings.nerdctl) === null) {
     throw new OperatorError(`nerdctl is missing: ${settings.nerdctl}`, {
       hint: "install nerdctl 1.7 or newer, or name it with --nerdctl",
     });

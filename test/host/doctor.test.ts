@@ -202,6 +202,7 @@ test("programs that are missing or too old, and CNI plugins", async () => {
     mkdir cni few && touch cni/bridge
     for p in ip ss ctr containerd apt-get; do ln -s "$(command -v $p)" few/$p; done
     program nerdctl 'echo nerdctl version 1.4.0'
+    mount -t tmpfs tmpfs /usr/sbin
     PATH=$PWD/few doctor --cni-bin-dir $PWD/cni --nerdctl $PWD/bin/nerdctl \\
       --containerd-address ${containerd.address}`);
   const apt = "        apt-get install -y";
@@ -215,6 +216,18 @@ test("programs that are missing or too old, and CNI plugins", async () => {
   expect(of("CNI plugins", said)[0]).toEndWith(`${apt} containernetworking-plugins`);
   expect(of("iptables", said)).toEqual([`FAIL  iptables: missing\n${apt} iptables`]);
   expect(of("conntrack", said)[0]).toEndWith(`\n${apt} conntrack`);
+});
+
+test("programs are found where PATH lacks the administrator's folders, and may fail", async () => {
+  const said = await apart(`
+    PATH=/usr/bin:/bin doctor --containerd-address ${containerd.address}
+    program iptables 'echo "iptables/1.8.9 no nf_tables here" >&2; exit 1' && doctor`);
+  expect(of("containerd", said)[0]).toStartWith("ok    containerd: ");
+  expect(of("conntrack", said)[0]).toStartWith("ok    conntrack: ");
+  expect(of("iptables", said)).toEqual([
+    `ok    iptables: ${(await mustRun(["iptables", "--version"])).trim()}`,
+    "FAIL  iptables: there, but fails: iptables/1.8.9 no nf_tables here",
+  ]);
 });
 
 test("multicast and the MTU, of links that are no cluster's", async () => {

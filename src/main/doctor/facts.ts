@@ -23,8 +23,10 @@ export interface Facts {
   kernelCommandLine: string;
   /** Kernel modules that are loaded or built in. */
   modules: readonly string[];
-  /** As `iptables --version` says; undefined where there is no iptables. */
+  /** As `iptables --version` says; undefined where there is no iptables or it fails. */
   iptables: string | undefined;
+  /** Why it fails, in its words; undefined where it does not or is missing. */
+  iptablesFailure: string | undefined;
   /** Rules that the other one of iptables' two back ends has. */
   strayRules: number;
   swaps: readonly { name: string; bytes: number }[];

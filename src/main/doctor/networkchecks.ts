@@ -3,8 +3,11 @@ import type { Check, Command, Facts, Finding } from "./facts.ts";
 
 const ok = (check: string, text: string): Finding => ({ check, level: "ok", text });
 
-const iptables: Check = ({ iptables, strayRules, hasApt }) => {
+const iptables: Check = ({ iptables, iptablesFailure, strayRules, hasApt }) => {
   const check = "iptables";
+  if (iptablesFailure !== undefined) {
+    return { check, level: "fail", text: `there, but fails: ${iptablesFailure}` };
+  }
   if (iptables === undefined) {
     const repair = hasApt ? { repair: [["apt-get", "install", "-y", "iptables"]] } : {};
     return { check, level: "fail", text: "missing", ...repair };

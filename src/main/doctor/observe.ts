@@ -3,8 +3,10 @@ import { existsSync, readFileSync, statfsSync } from "node:fs";
 import { totalmem } from "node:os";
 import { dirname } from "node:path";
 import { isInside } from "#agents/discovery/link.ts";
+import { messageOf } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { runProcess } from "#base/process.ts";
+import { findProgram } from "#base/programs.ts";
 import type { ServerSettings } from "../settings.ts";
 import type { Facts, Listener } from "./facts.ts";
 
@@ -21,13 +23,21 @@ const MODULE_FILES: Readonly<Record<string, string>> = {
 const BOOT_COMMAND_LINES = ["/boot/firmware/cmdline.txt", "/boot/cmdline.txt"];
 const AT_PAGESZ = 6n;
 
-/** What a program says; undefined where there is none or it failed. */
-async function said(...argv: string[]): Promise<string | undefined> {
-  if (Bun.which(argv[0] ?? "") === null) return undefined;
-  const options = { timeoutMs: COMMAND_MS_MAX, env: { LC_ALL: "C" } };
-  const result = await runProcess(argv, options).catch(() => undefined);
-  return result?.exitCode === 0 ? result.stdout.trim() : undefined;
+/** What a program says, or why it failed; neither where there is none. */
+async function answer(...argv: string[]): Promise<{ said?: string; failure?: string }> {
+  if (findProgram(argv[0] ?? "") === null) return {};
+  try {
+    const options = { timeoutMs: COMMAND_MS_MAX, env: { LC_ALL: "C" } };
+    const { exitCode, stdout, stderr } = await runProcess(argv, options);
+    if (exitCode === 0) return { said: stdout.trim() };
+    return { failure: stderr.trim().split("\n")[0] || `status ${exitCode}` };
+  } catch (error) {
+    return { failure: messageOf(error) };
+  }
 }
+
+/** Undefined where there is no such program or it failed. */
+const said = async (...argv: string[]): Promise<string | undefined> => (await answer(...argv)).said;
 
 function controllers(): string[] {
   const unified = readText("/sys/fs/cgroup/cgroup.controllers");
@@ -141,29 +151,33 @@ function ports(role: Facts["role"], settings: ServerSettings): Facts["ports"] {
   return [{ protocol: "tcp", port: settings.httpsPort, setting: "--https-port" }];
 }
 
-async function programs(
-  settings: ServerSettings,
-): Promise<Pick<Facts, "iptables" | "containerd" | "runc" | "nerdctl" | "cni" | "conntrack">> {
+type Programs =
+  | ("iptables" | "iptablesFailure" | "conntrack")
+  | ("containerd" | "runc" | "nerdctl" | "cni");
+
+async function programs(settings: ServerSettings): Promise<Pick<Facts, Programs>> {
   const { containerdAddress: address, nerdctl, cniBinDir } = settings;
   // Where nothing answers, ctr would wait for as long as a command may take.
   const ctr = ["ctr", "--connect-timeout", CONNECT, "--address", address, "version"];
   const version = existsSync(address) ? await said(...ctr) : undefined;
   const server = version?.slice(version.indexOf("Server:"));
   const missing = CNI_PLUGINS.filter((name) => !existsSync(`${cniBinDir}/${name}`));
+  const iptables = await answer("iptables", "--version");
   return {
-    iptables: await said("iptables", "--version"),
+    iptables: iptables.said,
+    iptablesFailure: iptables.failure,
     containerd: {
       address,
-      installed: Bun.which("containerd") !== null,
+      installed: findProgram("containerd") !== null,
       version: /Version: +(\S+)/.exec(server ?? "")?.[1],
     },
-    runc: Bun.which("runc") !== null,
+    runc: findProgram("runc") !== null,
     nerdctl: {
       program: nerdctl,
       version: /\d\S*/.exec((await said(nerdctl, "--version")) ?? "")?.[0],
     },
     cni: { folder: cniBinDir, missing },
-    conntrack: Bun.which("conntrack") !== null,
+    conntrack: findProgram("conntrack") !== null,
   };
 }
 
@@ -209,7 +223,7 @@ export async function observe(
     role,
     isRoot: process.getuid?.() === 0,
     hasSystemd: existsSync("/run/systemd/system"),
-    hasApt: Bun.which("apt-get") !== null,
+    hasApt: findProgram("apt-get") !== null,
     controllers: controllers(),
     bootCommandLine: bootCommandLine(),
     kernelCommandLine: readText("/proc/cmdline") ?? "",

@@ -6,6 +6,7 @@ import { OperatorError } from "#base/errors.ts";
 import { readText, writeDurably } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import { runProcess } from "#base/process.ts";
+import { findProgram } from "#base/programs.ts";
 import { connect } from "#cli/connect.ts";
 import { nodes as nodeKind } from "#resources/kinds/node.ts";
 import type { Surroundings } from "../control.ts";
@@ -79,7 +80,7 @@ function serverFlags(profile: Profile, node: LocalNode): string[] {
 }
 
 function nodeFlags(node: LocalNode): string[] {
-  const nerdctl = Bun.which("nerdctl") ?? BROUGHT_NERDCTL;
+  const nerdctl = findProgram("nerdctl") ?? BROUGHT_NERDCTL;
   return [
     ...["--data-dir", node.dataDir, "--node-name", node.name, "--nerdctl", nerdctl],
     ...["--containerd-address", node.containerd, "--containerd-namespace", node.namespace],

@@ -16,6 +16,7 @@ import { OperatorError } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import { runProcess } from "#base/process.ts";
+import { searchPath } from "#base/programs.ts";
 import { loadInstance } from "../instance.ts";
 import type { LocalNode } from "./profile.ts";
 
@@ -29,7 +30,14 @@ export async function answers(socket: string): Promise<boolean> {
 /** Lives on after this command; output goes to the end of a file. */
 function spawnAway(argv: readonly string[], log: string): Bun.Subprocess {
   const file = openSync(log, "a", 0o600);
-  const child = Bun.spawn(["setsid", ...argv], { stdin: "ignore", stdout: file, stderr: file });
+  // containerd finds runc by it.
+  const env = { ...process.env, PATH: searchPath(process.env["PATH"]) };
+  const child = Bun.spawn(["setsid", ...argv], {
+    stdin: "ignore",
+    stdout: file,
+    stderr: file,
+    env,
+  });
   closeSync(file);
   child.unref();
   return child;

@@ -17,6 +17,7 @@ const healthy: Facts = {
   kernelCommandLine: "console=tty1 root=PARTUUID=1-02",
   modules: ["overlay", "br_netfilter", "nf_conntrack", "vxlan"],
   iptables: "iptables v1.8.9 (nf_tables)",
+  iptablesFailure: undefined,
   strayRules: 0,
   swaps: [{ name: "/dev/zram0", bytes: GIB }],
   memoryBytes: 4 * GIB,
@@ -110,6 +111,12 @@ test("what is missing is installed, loaded or started", () => {
   expect(said({ containerd: stopped })).toEqual([
     "fail containerd: does not answer on /run/c.sock",
     "  systemctl enable --now containerd",
+  ]);
+});
+
+test("an iptables that fails is not taken for a missing one", () => {
+  expect(said({ iptables: undefined, iptablesFailure: "no nf_tables" })).toEqual([
+    "fail iptables: there, but fails: no nf_tables",
   ]);
 });
 
