@@ -37,6 +37,8 @@ export interface SpecInput {
   pageSizes?: readonly string[];
   /** The kernel can end all processes of a container when its memory runs out. */
   oomGroup?: boolean;
+  /** The kernel can keep a container without a memory limit out of swap. */
+  noSwap?: boolean;
   /** Another than the default one. */
   runtime?: string | undefined;
 }
@@ -196,6 +198,7 @@ export function containerSpec(input: SpecInput): ContainerSpec {
     }),
     ...(input.pidsLimit !== undefined && { pidsLimit: input.pidsLimit }),
     ...(input.oomGroup === true && { oomGroup: true }),
+    ...(input.noSwap === true && { noSwap: true }),
     oomScoreAdj: oomScoreAdj(spec, member.spec, input.memoryCapacityBytes),
     ...namespacesOf(input),
     ...(member.spec.lifecycle?.stopSignal && { stopSignal: member.spec.lifecycle.stopSignal }),

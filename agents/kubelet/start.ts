@@ -180,6 +180,8 @@ async function specFor(worker: PodWork, member: Member, image: ImageInfo, attemp
     runtime: record.runtime,
     // Upstream's kubelet does so from version 2 on (singleProcessOOMKill).
     oomGroup: context.groups.version === 2,
+    // Upstream's default, NoSwap; version 1 has no way to say it without a memory limit.
+    noSwap: context.groups.limitsSwap(options.cgroupRoot),
     pageSizes: context.groups.has("hugetlb") ? Object.keys(options.capacity.hugePages ?? {}) : [],
   });
 }

@@ -49,7 +49,15 @@ export function groupOf(oci: OciSpec, containerId: string): string {
 /** What is taken from the container's specification; the rest was said in arguments. */
 type Wanted = Pick<
   ContainerSpec,
-  "env" | "mounts" | "user" | "groups" | "groupsPolicy" | "runtime" | "hugePageLimits" | "oomGroup"
+  | "env"
+  | "mounts"
+  | "user"
+  | "groups"
+  | "groupsPolicy"
+  | "runtime"
+  | "hugePageLimits"
+  | "oomGroup"
+  | "noSwap"
 >;
 
 /** The crun of Debian 12 knows no later one; nothing that we say needs one. */
@@ -113,12 +121,17 @@ const pageLimits = (limits: Readonly<Record<string, number>>) =>
   Object.entries(limits).map(([pageSize, limit]) => ({ pageSize, limit }));
 
 /** What is limited beside CPU, memory and processes. */
-function moreLimits(present: OciResources, { hugePageLimits, oomGroup }: Wanted): OciResources {
-  const unified = { ...present.unified, "memory.oom.group": "1" };
+function moreLimits(present: OciResources, spec: Wanted): OciResources {
+  const { hugePageLimits, oomGroup, noSwap } = spec;
+  const unified = {
+    ...present.unified,
+    ...(oomGroup === true && { "memory.oom.group": "1" }),
+    ...(noSwap === true && { "memory.swap.max": "0" }),
+  };
   return {
     ...present,
     ...(hugePageLimits && { hugepageLimits: pageLimits(hugePageLimits) }),
-    ...(oomGroup === true && { unified }),
+    ...(Object.keys(unified).length > 0 && { unified }),
   };
 }
 
@@ -154,7 +167,7 @@ export function finishSpec(oci: OciSpec, { spec, ipc }: Finish): OciSpec {
     ]),
     linux: {
       ...oci.linux,
-      ...((spec.hugePageLimits ?? spec.oomGroup) && {
+      ...((spec.hugePageLimits || spec.oomGroup || spec.noSwap) && {
         resources: moreLimits(oci.linux?.resources ?? {}, spec),
       }),
       // nerdctl's own `--ipc container:ID` shares /dev/shm alone, and only with its maker.

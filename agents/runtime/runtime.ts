@@ -75,6 +75,8 @@ export interface ContainerSpec {
   hugePageLimits?: Readonly<Record<string, number>>;
   /** Where memory runs out, all of its processes end, not one of them: control groups v2 only. */
   oomGroup?: boolean;
+  /** None of its memory goes to swap, also without a memory limit: control groups v2 only. */
+  noSwap?: boolean;
   /** Lowered to what this process may set: below zero needs CAP_SYS_RESOURCE. */
   oomScoreAdj?: number;
   pid?: { containerId: string } | "host";

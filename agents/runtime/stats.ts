@@ -51,6 +51,8 @@ export interface ControlGroups {
   readonly version: 1 | 2;
   /** The kernel offers this controller in the tree that limits are set in. */
   has(controller: string): boolean;
+  /** The kernel limits swap apart from memory, in this group and those below it: version 2 only. */
+  limitsSwap(path: string): boolean;
   /** Use of a group by its path (`/kubepods/podX/ID`); undefined when it is not there. */
   stats(path: string): Promise<GroupStats | undefined>;
   /** The group of a process. */
@@ -84,6 +86,10 @@ class Groups implements ControlGroups {
     if (this.version === 1) return existsSync(`${this.#root}/${controller}`);
     const offered = readFileSync(`${this.#root}/cgroup.controllers`, "utf8");
     return offered.trim().split(" ").includes(controller);
+  }
+
+  limitsSwap(path: string): boolean {
+    return this.version === 2 && existsSync(`${this.#root}${path}/memory.swap.max`);
   }
 
   #file(path: string, { controller, file }: { controller: string; file: string }): string {

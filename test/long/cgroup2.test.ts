@@ -151,6 +151,8 @@ test("burstable and best-effort pods stand in their classes", async () => {
   expect([some.status.qosClass, none.status.qosClass]).toEqual(["Burstable", "BestEffort"]);
   const path = `/burstable/pod${some.metadata.uid}`;
   const unlimited = { "cpu.max": "max 100000", "memory.max": "max" };
+  // Upstream's default, NoSwap, is each container's own and needs no memory limit.
+  const noSwap = { "memory.swap.max": "0" };
   // Not every container has a limit, so the pod has none.
   expect(await group(path)).toMatchObject({ ...unlimited, "cpu.weight": "12" });
   expect(await group(`${path}/${idOf(some)}`)).toMatchObject({
@@ -160,12 +162,15 @@ test("burstable and best-effort pods stand in their classes", async () => {
   });
   expect(await group(`${path}/${idOf(some, "other")}`)).toMatchObject({
     ...unlimited,
+    ...noSwap,
     "cpu.weight": "8",
   });
   const last = `/besteffort/pod${none.metadata.uid}`;
   for (const each of ["/besteffort", last, `${last}/${idOf(none)}`]) {
     expect(await group(each)).toMatchObject({ ...unlimited, "cpu.weight": "1" });
   }
+  expect(await group(`${last}/${idOf(none)}`)).toMatchObject(noSwap);
+  expect(await group(last)).toMatchObject({ "memory.swap.max": "max" });
 }, 600_000);
 
 test("a pod has its limits as a whole, on version 2", async () => {

@@ -103,6 +103,7 @@ test("pods of one kind have one shape, whatever they are called", () => {
     { sysctls: { a: "1" } },
     { hugePageLimits: { "2MB": 1 } },
     { oomGroup: true },
+    { noSwap: true },
     { mounts: [] },
   ];
   for (const other of others) expect(shapeOf(spec("one", other), "sha256:1")).not.toBe(shape);

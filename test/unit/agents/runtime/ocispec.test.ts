@@ -37,12 +37,17 @@ test("hooks go, everything else stays", () => {
 test("limits that have no argument, beside those that nerdctl has set", () => {
   const resources = { cpu: { shares: 2 }, unified: { "memory.high": "1" } };
   const made: OciSpec = { ...oci, linux: { resources } };
-  const spec = { env: [], mounts: [], groups: [], oomGroup: true, hugePageLimits: { "2MB": 4 } };
+  const none = { env: [], mounts: [], groups: [] };
+  const spec = { ...none, oomGroup: true, noSwap: true, hugePageLimits: { "2MB": 4 } };
   expect(finishSpec(made, { spec, ipc: undefined }).linux?.resources).toEqual({
     ...resources,
-    unified: { "memory.high": "1", "memory.oom.group": "1" },
+    unified: { "memory.high": "1", "memory.oom.group": "1", "memory.swap.max": "0" },
     hugepageLimits: [{ pageSize: "2MB", limit: 4 }],
   });
+  // Each by itself, and nothing where the kernel has neither.
+  const one = finishSpec(oci, { spec: { ...none, noSwap: true }, ipc: undefined });
+  expect(one.linux?.resources).toEqual({ unified: { "memory.swap.max": "0" } });
+  expect(finishSpec(made, { spec: none, ipc: undefined }).linux?.resources).toEqual(resources);
 });
 
 test("the pod's environment comes after the image's and the hostname, the last one counts", () => {
