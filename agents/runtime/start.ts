@@ -52,16 +52,37 @@ function outputs({ tty, logPath }: ContainerSpec): { stdout: string; stderr: str
   return { stdout: `binary:///bin/sh?-c=${script}`, stderr: "" };
 }
 
-async function ipcLeader(parts: StartParts, spec: ContainerSpec): Promise<IpcLeader | undefined> {
+function leaderEnded(id: string): RuntimeError {
+  const text = `container ${id}, whose IPC namespace is shared, is not running`;
+  return new RuntimeError("CreateContainerError", text);
+}
+
+interface Leader extends IpcLeader {
+  containerId: string;
+}
+
+async function ipcLeader(parts: StartParts, spec: ContainerSpec): Promise<Leader | undefined> {
   if (typeof spec.ipc !== "object") return undefined;
   const { containerId } = spec.ipc;
   const task = await parts.containerd.task(containerId);
-  if (task?.status !== "running") {
-    const text = `container ${containerId}, whose IPC namespace is shared, is not running`;
-    throw new RuntimeError("CreateContainerError", text);
-  }
+  if (task?.status !== "running") throw leaderEnded(containerId);
   const shm = sharedShm((await made(parts, containerId)).spec());
-  return { pid: task.pid, shm: shm !== undefined && existsSync(shm.source) ? shm : undefined };
+  const source = shm !== undefined && existsSync(shm.source) ? shm : undefined;
+  return { containerId, pid: task.pid, shm: source };
+}
+
+/** One whose leader ended while it was made: no run of its program failed, so none is counted. */
+async function startError(
+  { containerd }: StartParts,
+  leader: Leader | undefined,
+  error: unknown,
+): Promise<unknown> {
+  if (leader === undefined) return error;
+  const { containerId, pid } = leader;
+  // runc may see that its process is gone before the shim says so.
+  const missed = messageOf(error).includes(`/proc/${pid}/ns/ipc: no such file`);
+  const gone = missed || (await containerd.task(containerId))?.status !== "running";
+  return gone ? leaderEnded(containerId) : error;
 }
 
 async function made(parts: StartParts, id: string): Promise<ContainerRecord> {
@@ -84,7 +105,8 @@ export async function startContainer(
 ): Promise<number> {
   const { containerd, run, runDir } = parts;
   const { id } = record;
-  await commit(finishSpec(record.spec(), { spec, ipc: await ipcLeader(parts, spec) }));
+  const leader = await ipcLeader(parts, spec);
+  await commit(finishSpec(record.spec(), { spec, ipc: leader }));
   await mkdir(dirname(spec.logPath), { recursive: true });
   await (await open(spec.logPath, "a", LOG_MODE)).close();
   let stdin = "";
@@ -96,8 +118,8 @@ export async function startContainer(
   const io = { stdin, ...outputs(spec), terminal: spec.tty };
   const start = () => containerd.startTask(record, io);
   return parts.starts.with(spec.group, () =>
-    start().catch((error: unknown) => {
-      if (!LEAVING_SHIM.test(messageOf(error))) throw error;
+    start().catch(async (error: unknown) => {
+      if (!LEAVING_SHIM.test(messageOf(error))) throw await startError(parts, leader, error);
       return start();
     }),
   );
