@@ -7,7 +7,13 @@ import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import type { Containerd, ProcessIo } from "#agents/runtime/containerd.ts";
 import { execProcess, groupOf, type OciSpec } from "#agents/runtime/ocispec.ts";
-import { makePipes, type OwnedFd, openForReading, openForWriting } from "#agents/runtime/pipes.ts";
+import {
+  makePipes,
+  type OwnedFd,
+  onceRead,
+  openForReading,
+  openForWriting,
+} from "#agents/runtime/pipes.ts";
 import { type ExecOptions, RuntimeError } from "#agents/runtime/runtime.ts";
 import { readStdin, type StdinTarget, sendOutput, sendStatus } from "#agents/runtime/streams.ts";
 import type { Turns } from "#agents/runtime/turns.ts";
@@ -101,6 +107,9 @@ export class Execs {
       await this.#parts.starts.with(groupOf(spec, containerId), () =>
         this.#parts.containerd.startProcess(containerId, pipes.execId),
       );
+      if (pipes.stdin !== undefined) {
+        pipes.stdin = await onceRead(pipes.io.stdin, pipes.stdin, this.#parts.clock);
+      }
       return pipes;
     } catch (error) {
       await this.#finish(containerId, pipes);

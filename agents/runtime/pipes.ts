@@ -1,5 +1,7 @@
 /** Named pipes between this process and a shim. */
 import { closeSync, constants, openSync } from "node:fs";
+import { type Clock, sleep } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
 import type { Run } from "#base/process.ts";
 
 /**
@@ -35,4 +37,32 @@ export function openForReading(path: string): OwnedFd {
 /** Opened before a reader is there: for reading as well, for writing alone would fail. */
 export function openForWriting(path: string): OwnedFd {
   return new OwnedFd(path, constants.O_RDWR);
+}
+
+function isRead(path: string): boolean {
+  try {
+    new OwnedFd(path, constants.O_WRONLY).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENXIO") return false;
+    throw error;
+  }
+}
+
+/**
+ * Takes the place of an untouched `openForWriting` once the other side reads, or after
+ * `execInputMsMax`: what is written and closed before that is lost, and whoever opens the pipe then
+ * waits for a writer for ever.
+ */
+export async function onceRead(path: string, mine: OwnedFd, clock: Clock): Promise<OwnedFd> {
+  // It keeps the pipe open; while nobody of this side reads, a look finds the other side alone.
+  const writer = new OwnedFd(path, constants.O_WRONLY);
+  try {
+    mine.close();
+    const endMs = clock.monotonic() + limits.execInputMsMax;
+    while (!isRead(path) && clock.monotonic() < endMs) await sleep(clock, limits.execInputLookMs);
+    return openForWriting(path);
+  } finally {
+    writer.close();
+  }
 }

@@ -223,6 +223,9 @@ export const limits = {
   execChunkBytesMax: 32 * 1024,
   /** After a command has exited, silence of this length ends the reading of its output. */
   execDrainMsMax: 2_000,
+  /** A shim opens the input of a process after its start: how long, and how often to look. */
+  execInputMsMax: 10_000,
+  execInputLookMs: 10,
   /** Streams (exec, attach, logs, port-forward) open at once through one node's tunnel. */
   tunnelStreamsMax: 512,
   tunnelWindowBytes: 256 * 1024,
