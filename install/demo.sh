@@ -76,6 +76,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 address = "$socket"
 [plugins."io.containerd.internal.v1.opt"]
 path = "$own/opt"
+[plugins."io.containerd.service.v1.diff-service"]
+sync_fs = true
 EOF
   setsid containerd --config "$own/config.toml" >"$own/log" 2>&1 </dev/null &
   echo $! >"$own/pid"

@@ -46,7 +46,11 @@ function spawnAway(argv: readonly string[], log: string): Bun.Subprocess {
 const inNetwork = ({ netns }: LocalNode): string[] =>
   netns === undefined ? [] : ["nsenter", `--net=/run/netns/${netns}`];
 
-function containerdConfig(dir: string): string {
+/**
+ * Versions from 2.0 on have each layer on the disk before they hold it to be there (`sync_fs`);
+ * older ones pass that setting over. On the machine's own containerd it is the owner's to set.
+ */
+export function containerdConfig(dir: string): string {
   return `version = 2
 root = "${dir}/root"
 state = "${dir}/state"
@@ -56,6 +60,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 address = "${dir}/containerd.sock"
 [plugins."io.containerd.internal.v1.opt"]
 path = "${dir}/opt"
+[plugins."io.containerd.service.v1.diff-service"]
+sync_fs = true
 `;
 }
 
