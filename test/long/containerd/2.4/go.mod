@@ -1,5 +1,5 @@
-// containerd 2, for `bun run test:containerd2`.
-module bramble.test/containerd2
+// containerd 2.4, for `bun run test:containerd`.
+module bramble.test/containerd
 
 go 1.26.6
 
