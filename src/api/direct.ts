@@ -9,7 +9,14 @@ import { type Selection, selectionOf } from "#api/select.ts";
 import { eventTypeOf } from "#api/watch.ts";
 import type { Kind } from "#resources/kind.ts";
 import type { Stored } from "#resources/meta.ts";
-import { type Change, GoneError, type Item, type Watch, type WatchOptions } from "#store/store.ts";
+import {
+  type Change,
+  FutureRevisionError,
+  GoneError,
+  type Item,
+  type Watch,
+  type WatchOptions,
+} from "#store/store.ts";
 
 export interface DirectQuery {
   readonly namespace?: string;
@@ -36,6 +43,11 @@ export interface Direct {
     kind: Kind,
     query: DirectQuery & { readonly resourceVersion: string; readonly signal: AbortSignal },
   ): AsyncIterable<DirectEvent>;
+  /** Whether nothing changed after a revision, up to now; false where the history has ended. */
+  unchanged(
+    kind: Kind,
+    query: { readonly namespace: string; readonly resourceVersion: string },
+  ): Promise<boolean>;
 }
 
 /** Hands over what one side puts in while the other waits. */
@@ -114,6 +126,21 @@ export function createDirect(core: Core): Direct {
       });
       const items = page.items.map((item) => view(resource, item, query.metadataOnly === true));
       return { items, resourceVersion: String(page.revision) };
+    },
+    async unchanged(kind, { namespace, resourceVersion }) {
+      const { prefix } = selectionFor(resourceOf(kind), { namespace });
+      const nobody = (): void => {};
+      const after = Number(resourceVersion);
+      try {
+        const options = { prefix, after, onChanges: nobody, onClosed: nobody };
+        const watch = core.store.watch(options);
+        const behind = watch.behind();
+        watch.close();
+        return behind === undefined;
+      } catch (error) {
+        if (error instanceof GoneError || error instanceof FutureRevisionError) return false;
+        throw error;
+      }
     },
     async *watch(kind, query) {
       const resource = resourceOf(kind);

@@ -7,7 +7,15 @@ import { type Clock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
-import type { Cache, CacheChange, CacheMemory, Caches, Index } from "#client/cache.types.ts";
+import type {
+  Cache,
+  CacheChange,
+  CacheMemory,
+  Caches,
+  Index,
+  Sum,
+  Tally,
+} from "#client/cache.types.ts";
 import {
   type Client,
   isGone,
@@ -71,6 +79,18 @@ class LiveCache<T extends ApiObject> implements Cache<T> {
 
   indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>> {
     return this.#items.indexed(index, value);
+  }
+
+  count(namespace: string): number {
+    return this.#items.count(namespace);
+  }
+
+  sums<G>(tally: Tally<T, G>, at: string): ReadonlyArray<Sum<G>> {
+    return this.#items.sums(tally, at);
+  }
+
+  get position(): string {
+    return this.#revision;
   }
 
   onChange(listener: (change: CacheChange<T>) => void): () => void {

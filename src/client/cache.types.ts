@@ -23,6 +23,15 @@ export interface Cache<T extends ApiObject> {
    * Objects whose index function answered `value`. The index is made on first use and then kept.
    */
   indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>>;
+  /** How many objects there are in the namespace; nobody is gone through. */
+  count(namespace: string): number;
+  /**
+   * Running sums of the groups that objects with this `at` are in; kept from first use on, so that
+   * a change costs the same however many objects there are.
+   */
+  sums<G>(tally: Tally<T, G>, at: string): ReadonlyArray<Sum<G>>;
+  /** Everything up to this resourceVersion is in; empty where it is not known. */
+  readonly position: string;
   /** Called after the cache took the change. Returns its own end. */
   onChange(listener: (change: CacheChange<T>) => void): () => void;
   /** True once the cache shows a write that was answered with this resourceVersion. */
@@ -46,6 +55,27 @@ export interface Cache<T extends ApiObject> {
 export interface Index<T extends ApiObject> {
   readonly name: string;
   values(object: Stored<T>): readonly string[];
+}
+
+/**
+ * What is summed up of each object, in groups. One object of this type is one set of running sums:
+ * declare it once, at module level.
+ */
+export interface Tally<T extends ApiObject, G> {
+  readonly name: string;
+  /** Always the same for the same object; `group` is compared by its JSON. */
+  share(object: Stored<T>): {
+    readonly at: string;
+    readonly group: G;
+    readonly amounts: Readonly<Record<string, number>>;
+  };
+}
+
+export interface Sum<G> {
+  readonly group: G;
+  readonly objects: number;
+  /** In 10^-9 units of the amounts. */
+  readonly amounts: ReadonlyMap<string, bigint>;
 }
 
 export interface Caches {

@@ -50,6 +50,11 @@ export interface WatchQuery extends ListQuery {
   signal: AbortSignal;
 }
 
+export interface UnchangedQuery {
+  namespace: string;
+  resourceVersion: string;
+}
+
 /**
  * Whole lists, and watches from a revision, of a server in the same process. Objects come without
  * managedFields and are shared: never change them. Errors carry the `status` that the server would
@@ -61,6 +66,7 @@ export interface DirectReads {
     kind: Kind,
     query: WatchQuery & { resourceVersion: string },
   ): AsyncIterable<WatchEvent<ApiObject>>;
+  unchanged(kind: Kind, query: UnchangedQuery): Promise<boolean>;
 }
 
 /**
@@ -89,6 +95,11 @@ export interface Client {
    * again.
    */
   watch<T extends ApiObject>(kind: Kind<T>, query: WatchQuery): AsyncIterable<WatchEvent<T>>;
+  /**
+   * Whether nothing of the kind changed in the namespace after the revision, up to now; costs no
+   * list. False where only a list can tell: the server is another process, or has forgotten.
+   */
+  unchanged(kind: Kind, query: UnchangedQuery): Promise<boolean>;
   /**
    * GET of any path with its query: what no kind describes (metrics, scale of a custom resource).
    */

@@ -13,6 +13,7 @@ export function fenced(client: Client, may: () => boolean): Client {
     get: (kind, ref) => client.get(kind, ref),
     list: (kind, query) => client.list(kind, query),
     watch: (kind, query) => client.watch(kind, query),
+    unchanged: (kind, query) => client.unchanged(kind, query),
     read: (path) => client.read(path),
     async create(kind, object, options) {
       check();

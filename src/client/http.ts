@@ -9,6 +9,7 @@ import {
   type ListQuery,
   type PatchType,
   StatusError,
+  type UnchangedQuery,
   type WatchEvent,
   type WatchQuery,
   type WriteOptions,
@@ -243,6 +244,10 @@ class HttpClient implements Client {
 
   post(kind: Kind, ref: Ref, subresource: string, body: object): Promise<Json> {
     return this.#object<Json>("POST", pathOf(kind, ref, subresource), body);
+  }
+
+  async unchanged(kind: Kind, query: UnchangedQuery): Promise<boolean> {
+    return (await this.#direct?.unchanged(kind, query)) ?? false;
   }
 
   read(path: string): Promise<Json> {

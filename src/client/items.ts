@@ -1,5 +1,6 @@
 /** The objects of one cache, by key, namespace and index. Synchronous: no network, no clock. */
-import type { Index } from "#client/cache.types.ts";
+import type { Index, Sum, Tally } from "#client/cache.types.ts";
+import { Tallies } from "#client/tally.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 
 /** One index: value -> key -> object. */
@@ -17,6 +18,7 @@ export class Items<T extends ApiObject> {
   readonly #byKey = new Map<string, Stored<T>>();
   readonly #byNamespace: Buckets<T> = new Map();
   readonly #indexes = new Map<Index<T>, Buckets<T>>();
+  readonly #tallies = new Tallies<T>();
   /** Arrays handed out by `list`, until the next change; key "" for all. */
   readonly #lists = new Map<string, ReadonlyArray<Stored<T>>>();
 
@@ -47,6 +49,14 @@ export class Items<T extends ApiObject> {
     return this.#byNamespace.has(namespace);
   }
 
+  count(namespace: string): number {
+    return this.#byNamespace.get(namespace)?.size ?? 0;
+  }
+
+  sums<G>(tally: Tally<T, G>, at: string): ReadonlyArray<Sum<G>> {
+    return this.#tallies.of(tally, at, this.#byKey.values());
+  }
+
   indexed(index: Index<T>, value: string): ReadonlyArray<Stored<T>> {
     let buckets = this.#indexes.get(index);
     if (buckets === undefined) {
@@ -66,6 +76,7 @@ export class Items<T extends ApiObject> {
     if (after === undefined) this.#byKey.delete(key);
     else this.#byKey.set(key, after);
     this.#reindex(key, before, after);
+    this.#tallies.change(before, after);
     return before;
   }
 

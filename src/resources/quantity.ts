@@ -143,6 +143,14 @@ export function milliValue(quantity: string | number): number {
   return plainMilli(quantity) ?? Number(roundAway(nanoOf(quantity), 1_000_000n));
 }
 
+/** A plain amount in 10^-9 units, whole: sums of these are exact. */
+export function toNano(amount: number): bigint {
+  const whole = Math.trunc(amount);
+  return BigInt(whole) * NANO + BigInt(Math.round((amount - whole) * 1e9));
+}
+
+export const fromNano = (nano: bigint): number => Number(nano / NANO) + Number(nano % NANO) / 1e9;
+
 /** Negative, zero or positive as `a` is smaller than, equal to or larger than `b`; exact. */
 export function compareQuantity(a: string | number, b: string | number): number {
   const [plainA, plainB] = [plainMilli(a), plainMilli(b)];

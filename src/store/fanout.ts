@@ -22,7 +22,8 @@ interface Watcher {
 
 /** What a patient watcher is yet to be told, oldest first. */
 function untold(watcher: Watcher): readonly Change[] {
-  const { telling, pending } = watcher.group;
+  const { telling, pending, patient } = watcher.group;
+  if (!patient.has(watcher)) return [];
   return telling?.rest.has(watcher) ? telling.changes : pending;
 }
 
@@ -63,8 +64,13 @@ export class Fanout {
     }
     return {
       close: () => this.#remove(watcher),
-      behind: () => (options.patient === true ? untold(watcher)[0]?.revision : undefined),
+      behind: () => (this.#backlogOf(watcher) ?? untold(watcher))[0]?.revision,
     };
+  }
+
+  /** What a watcher that has just begun is yet to be told first. */
+  #backlogOf(watcher: Watcher): readonly Change[] | undefined {
+    return this.#starts.find((one) => one.watcher === watcher)?.backlog;
   }
 
   /** Changes that readers see from now on. They are handed over soon, never in this call. */

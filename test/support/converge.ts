@@ -59,6 +59,7 @@ function clientOf(world: World): Client {
       items: [...world.items(kind).list(query?.namespace)],
       resourceVersion: "1",
     }),
+    unchanged: async () => false,
     create: async (kind, object) => after(kind, { do: "create", kind, object }),
     update: async (kind, object) => after(kind, { do: "update", kind, object }),
     patch: no("patch"),

@@ -77,6 +77,29 @@ test("a watch tells what a selector begins and ceases to match", async () => {
   expect(seen).toEqual(["ADDED a", "MODIFIED a", "DELETED a", "ADDED other"]);
 });
 
+test("that nothing changed is told without a list, of one kind and one namespace", async () => {
+  const at = async () => (await direct.list(configMaps, {})).resourceVersion;
+  const unchanged = (resourceVersion: string, client = direct, namespace = "default") =>
+    client.unchanged(configMaps, { namespace, resourceVersion });
+  const before = await at();
+  expect(await unchanged(before)).toBe(true);
+  await api.create(AT.replace("configmaps", "secrets"), {
+    ...{ apiVersion: "v1", kind: "Secret", metadata: { name: "s" } },
+  });
+  expect(await unchanged(before)).toBe(true);
+  await api.create(AT, map("a"));
+  expect(await unchanged(before)).toBe(false);
+  expect(await unchanged(before, direct, "other")).toBe(true);
+  const between = await at();
+  expect(await unchanged(between)).toBe(true);
+  await api.call("DELETE", `${AT}/a`);
+  expect(await unchanged(between)).toBe(false);
+  expect(await unchanged(await at())).toBe(true);
+  // What is not known: another process, a history that has ended, a revision yet to come.
+  expect(await unchanged(await at(), remote)).toBe(false);
+  expect(await unchanged(String(Number(await at()) + 1000))).toBe(false);
+});
+
 test("a lost place is 410, a kind that is not served 404, as a client throws them", async () => {
   await api.create(AT, map("a"));
   await api.store.compact(api.store.revision());

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "bun:test";
 import { silentLog } from "#base/log.ts";
 import { createCaches } from "#client/cache.ts";
-import type { Index } from "#client/cache.types.ts";
+import type { Index, Tally } from "#client/cache.types.ts";
 import { configMaps } from "#resources/kinds/configmap.ts";
+import { fromNano } from "#resources/quantity.ts";
 import type { ConfigMap } from "#resources/types.gen.ts";
 import { fakeClock } from "#test/support/clock.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -67,6 +68,41 @@ describe("a cache", () => {
     await clock.settle();
     expect(names("a")).toEqual([]);
     caches.stop();
+  });
+
+  test("keeps running sums through changes, and goes through no other object", async () => {
+    const { api, clock, caches } = setup();
+    for (const name of ["one", "two", "three"]) api.put(configMaps, map(name));
+    api.put(configMaps, map("far", "a", "y"));
+    const cache = caches.of(configMaps);
+    await clock.settle();
+    let shares = 0;
+    const byTeam: Tally<ConfigMap, { team: string }> = {
+      name: "team",
+      share({ metadata }) {
+        shares++;
+        const team = metadata.labels?.["team"] ?? "";
+        return { at: metadata.namespace ?? "", group: { team }, amounts: { tenths: 0.1 } };
+      },
+    };
+    const sums = (at: string) =>
+      cache.sums(byTeam, at).map(({ group, objects, amounts }) => {
+        return `${group.team}: ${objects} ${fromNano(amounts.get("tenths") ?? 0n)}`;
+      });
+    expect(sums("x")).toEqual(["a: 3 0.3"]);
+    expect(sums("y")).toEqual(["a: 1 0.1"]);
+    expect(shares).toBe(4);
+    api.put(configMaps, map("one", "b"));
+    await clock.settle();
+    expect(shares).toBe(6);
+    expect(sums("x")).toEqual(["a: 2 0.2", "b: 1 0.1"]);
+    api.remove(path("one"));
+    api.remove(path("far", "y"));
+    await clock.settle();
+    expect(shares).toBe(8);
+    expect(sums("x")).toEqual(["a: 2 0.2"]);
+    expect(sums("y")).toEqual([]);
+    expect([cache.count("x"), cache.count("y")]).toEqual([2, 0]);
   });
 
   test("goes on from its place when the watch ends, without listing again", async () => {
