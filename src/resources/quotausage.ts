@@ -38,23 +38,26 @@ function podLimits(pod: Pod): Amounts {
   });
 }
 
-/** Ended pods, and those whose grace is long over, hold nothing any more. */
-function holdsResources(pod: Pod, now: number): boolean {
-  if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed") return false;
-  const end = pod.metadata?.deletionTimestamp;
-  return end === undefined || Date.parse(end) > now;
-}
+const hasEnded = ({ status }: Pod): boolean =>
+  status?.phase === "Succeeded" || status?.phase === "Failed";
 
-function podUsage(pod: Pod, now: number): Amounts {
-  const out: Amounts = { "count/pods": 1 };
-  if (!holdsResources(pod, now)) return out;
-  out["pods"] = 1;
+const isOver = (until: string | undefined, now: number): boolean =>
+  until !== undefined && Date.parse(until) <= now;
+
+function heldByPod(pod: Pod): Amounts {
+  const out: Amounts = { "count/pods": 1, pods: 1 };
   for (const [name, amount] of Object.entries(podRequests(pod))) {
     out[`requests.${name}`] = amount;
     if (["cpu", "memory", "ephemeral-storage"].includes(name)) out[name] = amount;
   }
   for (const [name, amount] of Object.entries(podLimits(pod))) out[`limits.${name}`] = amount;
   return out;
+}
+
+/** Ended pods, and those whose grace is long over, hold nothing any more. */
+function podUsage(pod: Pod, now: number): Amounts {
+  const over = hasEnded(pod) || isOver(pod.metadata?.deletionTimestamp, now);
+  return over ? { "count/pods": 1 } : heldByPod(pod);
 }
 
 function serviceUsage({ spec }: Service): Amounts {
@@ -114,40 +117,84 @@ function crossesNamespaces(pod: Pod): boolean {
   return terms.some((term) => (term.namespaces?.length ?? 0) > 0 || term.namespaceSelector);
 }
 
-function inScope(pod: Pod, rule: ScopedResourceSelectorRequirement): boolean {
+/** What scopes choose by. */
+interface PodTraits {
+  readonly bounded: boolean;
+  readonly bestEffort: boolean;
+  readonly crosses: boolean;
+  readonly priorityClass: string;
+}
+
+/** Objects that every quota treats alike, at any time: those of one group are counted together. */
+export interface UsageGroup {
+  /** Of pods alone. */
+  readonly traits?: PodTraits;
+  /** When a pod that goes holds nothing any more. */
+  readonly until?: string;
+}
+
+const traitsOf = (pod: Pod): PodTraits => ({
+  bounded: pod.spec?.activeDeadlineSeconds !== undefined,
+  bestEffort: pod.spec !== undefined && qosClass(pod.spec) === "BestEffort",
+  crosses: crossesNamespaces(pod),
+  priorityClass: pod.spec?.priorityClassName ?? "",
+});
+
+/** The group of an object and what it adds to the usage there. */
+export function groupedUsage(
+  kind: Kind,
+  object: ApiObject,
+): { group: UsageGroup; amounts: Amounts } {
+  if (resourceOf(kind) !== "pods") return { group: {}, amounts: usageOf(kind, object, 0) };
+  const pod = object as Pod;
+  const traits = traitsOf(pod);
+  if (hasEnded(pod)) return { group: { traits }, amounts: { "count/pods": 1 } };
+  const until = pod.metadata?.deletionTimestamp;
+  return {
+    group: { traits, ...(until !== undefined && { until }) },
+    amounts: heldByPod(pod),
+  };
+}
+
+/** Whether an amount of a group is still held; an object of the API is one until it is gone. */
+export const isHeld = ({ until }: UsageGroup, name: string, now: number): boolean =>
+  name === "count/pods" || !isOver(until, now);
+
+function inScope(traits: PodTraits, rule: ScopedResourceSelectorRequirement): boolean {
   const { scopeName, operator, values = [] } = rule;
-  const bounded = pod.spec?.activeDeadlineSeconds !== undefined;
+  const { bounded, bestEffort, crosses, priorityClass } = traits;
   switch (scopeName) {
     case "Terminating":
       return bounded;
     case "NotTerminating":
       return !bounded;
     case "BestEffort":
-      return pod.spec !== undefined && qosClass(pod.spec) === "BestEffort";
+      return bestEffort;
     case "NotBestEffort":
-      return pod.spec !== undefined && qosClass(pod.spec) !== "BestEffort";
+      return !bestEffort;
     case "CrossNamespacePodAffinity":
-      return crossesNamespaces(pod);
-    case "PriorityClass": {
-      const name = pod.spec?.priorityClassName ?? "";
-      if (operator === "Exists") return name !== "";
-      if (operator === "DoesNotExist") return name === "";
-      return values.includes(name) === (operator === "In");
-    }
+      return crosses;
+    case "PriorityClass":
+      if (operator === "Exists") return priorityClass !== "";
+      if (operator === "DoesNotExist") return priorityClass === "";
+      return values.includes(priorityClass) === (operator === "In");
     default:
       return false;
   }
 }
 
-/** Whether a quota counts an object: scopes choose among pods. */
-export function counts(quota: ResourceQuota, kind: Kind, object: ApiObject): boolean {
+/** Whether a quota counts the objects of a group: scopes choose among pods. */
+export function countsGroup(quota: ResourceQuota, { traits }: UsageGroup): boolean {
   const rules: ScopedResourceSelectorRequirement[] = [
     ...(quota.spec?.scopes ?? []).map((scopeName) => ({ scopeName, operator: "Exists" })),
     ...(quota.spec?.scopeSelector?.matchExpressions ?? []),
   ];
   if (rules.length === 0) return true;
-  return resourceOf(kind) === "pods" && rules.every((rule) => inScope(object as Pod, rule));
+  return traits !== undefined && rules.every((rule) => inScope(traits, rule));
 }
+
+export const counts = (quota: ResourceQuota, kind: Kind, object: ApiObject): boolean =>
+  countsGroup(quota, resourceOf(kind) === "pods" ? { traits: traitsOf(object as Pod) } : {});
 
 /** An amount as a quantity again: `500m`, `3`, `1536Mi`. */
 export function quantityOf(name: string, amount: number): string {

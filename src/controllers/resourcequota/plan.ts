@@ -1,17 +1,17 @@
 /** Counts what a namespace uses of its quota; the API refuses what would be too much. */
 import type { Plan } from "#client/controller.ts";
 import { statusAction } from "#controllers/common/patch.ts";
-import type { Kind } from "#resources/kind.ts";
+import type { Content } from "#controllers/resourcequota/usage.ts";
 import { resourceQuotas } from "#resources/kinds/resourcequota.ts";
 import type { Stored } from "#resources/meta.ts";
-import { compareQuantity } from "#resources/quantity.ts";
-import { counts, quantityOf, usageOf } from "#resources/quotausage.ts";
+import { compareQuantity, fromNano } from "#resources/quantity.ts";
+import { countsGroup, isHeld, quantityOf } from "#resources/quotausage.ts";
 import type { ResourceQuota } from "#resources/types.gen.ts";
 
 export interface State {
   quota: Stored<ResourceQuota>;
-  /** The namespace's objects of each kind that the quota names. */
-  content: ReadonlyArray<{ kind: Kind; objects: ReadonlyArray<Stored> }>;
+  /** What the namespace's objects use, of each kind that the quota names. */
+  content: readonly Content[];
   /** How long the quota is as it is, milliseconds. */
   restedMs: number;
 }
@@ -30,21 +30,19 @@ interface Counted {
 
 function count({ quota, content }: State, now: number): Counted {
   const hard = quota.spec?.hard ?? {};
-  const sums = new Map(Object.keys(hard).map((name) => [name, 0]));
-  for (const { kind, objects } of content) {
-    for (const object of objects) {
-      if (!counts(quota, kind, object)) continue;
-      for (const [name, amount] of Object.entries(usageOf(kind, object, now))) {
-        const sum = sums.get(name);
-        if (sum !== undefined) sums.set(name, sum + amount);
-      }
+  const sums = new Map(Object.keys(hard).map((name) => [name, 0n]));
+  for (const { group, amounts } of content.flatMap((one) => one.sums)) {
+    if (!countsGroup(quota, group)) continue;
+    for (const [name, amount] of amounts) {
+      const sum = sums.get(name);
+      if (sum !== undefined && isHeld(group, name, now)) sums.set(name, sum + amount);
     }
   }
   const before = quota.status?.used ?? {};
   const used: Record<string, string> = {};
   let lower = false;
   for (const [name, sum] of sums) {
-    const text = quantityOf(name, sum);
+    const text = quantityOf(name, fromNano(sum));
     const known = before[name];
     const order = known === undefined ? -1 : compareQuantity(known, text);
     // The same amount may be written in another unit: that is no change.
@@ -54,7 +52,7 @@ function count({ quota, content }: State, now: number): Counted {
   return { used, lower };
 }
 
-/** A cache that is behind would count too little: what is to count less is counted at the API. */
+/** A cache that is behind would count too little: what is to count less must be all there is. */
 export const mustBeSure = (state: State, now: number): boolean =>
   state.restedMs >= LOWER_AFTER_MS && count(state, now).lower;
 

@@ -6,6 +6,7 @@ import { endpoints } from "#resources/kinds/endpoints.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { horizontalPodAutoscalers } from "#resources/kinds/horizontalpodautoscaler.ts";
 import { jobs } from "#resources/kinds/job.ts";
+import { namespaces } from "#resources/kinds/namespace.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";
 import { persistentVolumeClaims } from "#resources/kinds/persistentvolumeclaim.ts";
@@ -14,6 +15,7 @@ import { podDisruptionBudgets } from "#resources/kinds/poddisruptionbudget.ts";
 import { replicationControllers } from "#resources/kinds/replicationcontroller.ts";
 import { resourceQuotas } from "#resources/kinds/resourcequota.ts";
 import { services } from "#resources/kinds/service.ts";
+import { serviceAccounts } from "#resources/kinds/serviceaccount.ts";
 import { type Plane, startPlane, until } from "#test/component/controllers/plane.ts";
 import { template } from "#test/support/build.ts";
 
@@ -62,6 +64,36 @@ test("a quota counts what is used", async () => {
     return found?.status?.used?.["pods"] === "3" && found.status.used;
   });
   expect(used).toMatchObject({ "count/deployments.apps": "1" });
+});
+
+test("a quota has room again for what is gone, and nobody lists its namespace", async () => {
+  const { client } = plane;
+  const { direct } = plane.test.api;
+  await client.create(namespaces, { metadata: { name: "counted" } });
+  const inside = (name: string) => ({ namespace: "counted", name });
+  await until("an account", () => client.get(serviceAccounts, inside("default")));
+  const make = (name: string) =>
+    client.create(pods, {
+      metadata: inside(name),
+      spec: { containers: [{ name: "c", image: "i" }] },
+    });
+  const used = async () => (await client.get(resourceQuotas, inside("q")))?.status?.used?.["pods"];
+  await client.create(resourceQuotas, { metadata: inside("q"), spec: { hard: { pods: "2" } } });
+  await until("the count", async () => (await used()) === "0");
+  for (const name of ["a", "b"]) await make(name);
+  await expect(make("c")).rejects.toThrow("exceeded quota");
+  const lists: string[] = [];
+  const list = direct.list.bind(direct);
+  direct.list = (kind, query) => {
+    lists.push(`${kind.plural} ${query.namespace}`);
+    return list(kind, query);
+  };
+  await client.delete(pods, inside("a"), { gracePeriodSeconds: 0 });
+  await until("room", async () => (await used()) === "1");
+  direct.list = list;
+  expect(lists).not.toContain("pods counted");
+  await make("c");
+  expect(await used()).toBe("2");
 });
 
 test("a claim and a volume find one another", async () => {
