@@ -4,7 +4,9 @@ import { messageOf, OperatorError } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import { runProcess } from "#base/process.ts";
+import { architecture } from "../machine.ts";
 import { parseVersion, type Version } from "./plan.ts";
+import { mustBeFor } from "./program.ts";
 
 export const PROGRAM = "/usr/local/bin/bramble";
 export const KEPT = "/usr/local/lib/bramble";
@@ -45,6 +47,7 @@ export async function servicePid(): Promise<string> {
 
 /** Version of a program file; throws OperatorError where it does not run here. */
 export async function versionOf(program: string): Promise<Version> {
+  mustBeFor(architecture(), program);
   try {
     const out = await must([program, "version", "--client", "-o", "json"]);
     const found = parseVersion((JSON.parse(out) as Reply).clientVersion.gitVersion);

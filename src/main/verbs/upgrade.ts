@@ -13,6 +13,7 @@ import { loadServerSettings, serverShape } from "../settings.ts";
 import { upgradeCluster } from "../upgrade/cluster.ts";
 import { saveOutcome } from "../upgrade/follow.ts";
 import { upgradeNode } from "../upgrade/node.ts";
+import { mustBeFor } from "../upgrade/program.ts";
 import { versionOf } from "../upgrade/service.ts";
 
 interface Options extends Record<string, unknown> {
@@ -28,6 +29,7 @@ function programsOf(file: string, more: readonly string[]): Map<string, string> 
     if (!/^(?:amd64|arm64)$/.test(arch) || path === "") {
       throw new UsageError(`--program: "${text}" must be amd64=FILE or arm64=FILE`);
     }
+    mustBeFor(arch, path);
     found.set(arch, path);
   }
   return found;
