@@ -179,8 +179,16 @@ build_bramble() {
   bun install --frozen-lockfile --silent
   bun run --silent build >/dev/null
 }
+arch_of() { # $1 a program: e_machine of its ELF header (elf(5)); what is none is for any machine
+  case $(od -An -tu2 -j18 -N2 "$1" | tr -d ' ') in 62) echo amd64 ;; 183) echo arm64 ;; *) echo $arch ;; esac
+}
 find_bramble() { # sets $new
-  if [ -x "$here/bramble" ]; then new=$here/bramble; return; fi
+  if [ -x "$here/bramble" ]; then
+    new=$here/bramble
+    [ "$(arch_of "$new")" = $arch ] ||
+      die "this bundle is for $(arch_of "$new"), and this machine is $arch: bring one of bundle.sh --arch $arch"
+    return
+  fi
   cd "$here/.."
   new=$PWD/dist/bramble
   if [ ! -x "$new" ] || [ -n "$(find src agents tools package.json bun.lock -newer "$new" -print -quit 2>/dev/null)" ]; then

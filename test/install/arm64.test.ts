@@ -16,14 +16,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { eventually, freePlace, freePort, mustRun } from "#test/support/instance.ts";
+import { SYSROOT } from "#test/support/foreign.ts";
+import { eventually, freePlace, freePort, mustRun, run } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
 import pkg from "../../package.json";
 
 const ROOT = join(import.meta.dir, "../..");
 const ARM64 = join(ROOT, "dist/bramble-arm64");
-/** Where libc6-arm64-cross puts ARM's C library. */
-const SYSROOT = "/usr/aarch64-linux-gnu";
 const READY_MS_MAX = 90_000;
 /** nerdctl is built for it, and packages are fetched. */
 const BUNDLE_MS_MAX = 600_000;
@@ -103,6 +102,13 @@ test(
       const field = ["dpkg-deb", "--field", join(to, "debs", name), "Architecture"];
       expect(["arm64\n", "all\n"]).toContain(await mustRun(field));
     }
+    // The one of two bundles that is not this machine's; `--dry-run` in case it is not refused.
+    const wrong = await run([join(to, "install.sh"), "--agent", "--dry-run"]);
+    expect(wrong.stderr).toBe(
+      "install.sh: this bundle is for arm64, and this machine is amd64: " +
+        "bring one of bundle.sh --arch amd64\n",
+    );
+    expect(wrong).toMatchObject({ exitCode: 1, stdout: "" });
     const qemu = ["qemu-aarch64-static", "-L", SYSROOT];
     expect(await mustRun([...qemu, join(to, "bramble"), "--version"])).toContain(pkg.version);
     expect(await mustRun([...qemu, join(to, "nerdctl"), "--version"])).toContain("nerdctl version");
