@@ -12,6 +12,8 @@ export interface TestRegistry {
   readonly password: string;
   /** For `--hosts-dir`: tells of the registry's certificate, and that it mirrors docker.io. */
   readonly hostsDir: string;
+  /** What it keeps, for another one that serves it elsewhere. */
+  readonly dataDir: string;
   /** Puts an image from a tar file into it. */
   push(tar: string, name: string): Promise<void>;
   /** Makes an image for several architectures out of tags of one repository, named after them. */
@@ -110,6 +112,7 @@ export async function startRegistry(): Promise<TestRegistry> {
     username,
     password,
     hostsDir: `${dir}/hosts`,
+    dataDir: `${dir}/data`,
     async push(tar, name) {
       const target = ["--dest-tls-verify=false", "--dest-creds", `${username}:${password}`];
       run(["skopeo", "copy", "-q", ...target, `docker-archive:${tar}`, `docker://${host}/${name}`]);
