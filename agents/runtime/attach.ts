@@ -65,7 +65,7 @@ export class Attacher {
     options: { stdin: boolean; once: boolean },
     channel: Channel,
   ): Promise<void> {
-    const { containerd } = this.#parts;
+    const { containerd, clock } = this.#parts;
     const over = new AbortController();
     const fd = options.stdin ? this.#openStdin(id) : undefined;
     const gone = Promise.withResolvers<never>();
@@ -75,6 +75,8 @@ export class Attacher {
       close: async () => {
         if (options.once) await containerd.closeStdin(id, "");
       },
+      ended: over.signal,
+      clock,
     }).catch(gone.reject);
     const exited = containerd.waitProcess(id, "", over.signal);
     const ended = exited.then(

@@ -236,16 +236,18 @@ export class Execs {
   }
 
   async #bridge(containerId: string, started: Started, channel: Channel): Promise<number> {
-    const { containerd } = this.#parts;
+    const { containerd, clock } = this.#parts;
     const { execId } = started;
     const gone = Promise.withResolvers<never>();
+    const stop = new AbortController();
     const target: StdinTarget = {
       fd: started.stdin,
       resize: (width, height) => containerd.resize(containerId, execId, width, height),
       close: () => containerd.closeStdin(containerId, execId),
+      ended: stop.signal,
+      clock,
     };
     readStdin(channel, target).catch(gone.reject);
-    const stop = new AbortController();
     const exited = containerd.waitProcess(containerId, execId, stop.signal);
     const output = this.#drain(started.outputs, exited, (chunk, index) =>
       sendOutput(channel, index === 0 ? 1 : 2, chunk),

@@ -1,12 +1,12 @@
 /** Named pipes between this process and a shim. */
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Run } from "#base/process.ts";
 
 /**
- * A descriptor that is closed once, by its owner: Bun's streams and writers work on a copy of it,
- * and a second close would hit whatever has got its number by then.
+ * A descriptor that is closed once, by its owner: Bun's streams work on a copy of it, and a second
+ * close would hit whatever has got its number by then.
  */
 export class OwnedFd {
   readonly number: number;
@@ -14,6 +14,22 @@ export class OwnedFd {
 
   constructor(path: string, flags: number) {
     this.number = openSync(path, flags | constants.O_NONBLOCK);
+  }
+
+  /**
+   * How many of the bytes the pipe took, 0 when it is full; undefined when nobody reads it any
+   * more, or it is closed. Not by Bun's writer: one that waits for room keeps its copy for ever.
+   */
+  write(bytes: Uint8Array): number | undefined {
+    if (!this.#open) return undefined;
+    try {
+      return writeSync(this.number, bytes);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code === "EAGAIN") return 0;
+      if (code === "EPIPE") return undefined;
+      throw error;
+    }
   }
 
   close(): void {

@@ -2,6 +2,7 @@
 
 import type { OwnedFd } from "#agents/runtime/pipes.ts";
 import type { Channel } from "#base/channel.ts";
+import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
 const STDIN = 0;
@@ -15,6 +16,9 @@ export interface StdinTarget {
   resize(width: number, height: number): Promise<void>;
   /** No more input. */
   close(): Promise<void>;
+  /** The command has ended: what still comes is for nobody. */
+  ended: AbortSignal;
+  clock: Clock;
 }
 
 function message(channel: number, bytes: Uint8Array): Uint8Array {
@@ -69,22 +73,55 @@ function size(bytes: Uint8Array): { width: number; height: number } | undefined 
   }
 }
 
-/** Hands the client's messages on until it ends; rejects when the channel was aborted. */
+/** Waits while the pipe is full. False where nobody is to read the rest. */
+async function writeAll(
+  fd: OwnedFd,
+  bytes: Uint8Array,
+  clock: Clock,
+  stop: AbortSignal,
+): Promise<boolean> {
+  let pauseMs: number = limits.stdinPauseMsMin;
+  for (let rest = bytes; rest.length > 0; ) {
+    const written = stop.aborted ? undefined : fd.write(rest);
+    if (written === undefined) return false;
+    rest = rest.subarray(written);
+    if (written > 0) pauseMs = limits.stdinPauseMsMin;
+    else {
+      await sleep(clock, pauseMs, stop);
+      pauseMs = Math.min(2 * pauseMs, limits.stdinPauseMsMax);
+    }
+  }
+  return true;
+}
+
+/** Aborts when the command has ended or the client has left, also while a full pipe is waited for. */
+function stopOf(channel: Channel, ended: AbortSignal): AbortSignal {
+  const stop = new AbortController();
+  if (ended.aborted) stop.abort();
+  ended.addEventListener("abort", () => stop.abort(), { once: true });
+  void channel.closed.then(() => stop.abort());
+  return stop.signal;
+}
+
+/**
+ * Hands the client's messages on until it ends; rejects when the channel was aborted. What comes
+ * when the command has ended is taken and dropped: a client that sends on must hear of the end.
+ */
 export async function readStdin(channel: Channel, target: StdinTarget): Promise<void> {
-  const sink = target.fd === undefined ? undefined : Bun.file(target.fd.number).writer();
-  let open = sink !== undefined;
+  const { fd, clock, ended } = target;
+  const stop = stopOf(channel, ended);
+  let open = fd !== undefined;
   const close = async () => {
     if (!open) return;
     open = false;
-    await sink?.end();
-    target.fd?.close();
-    await target.close();
+    fd?.close();
+    if (!ended.aborted) await target.close();
   };
   for await (const each of channel.messages) {
     const bytes = each.subarray(1);
-    if (each[0] === STDIN && open) {
-      await sink?.write(bytes);
-      await sink?.flush();
+    if (each[0] === STDIN && fd !== undefined && open) {
+      open = await writeAll(fd, bytes, clock, stop);
+      if (!open) fd.close();
     } else if (each[0] === RESIZE) {
       const wanted = size(bytes);
       // The command may have ended just now: its exit status is what the client is told.

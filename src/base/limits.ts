@@ -221,6 +221,9 @@ export const limits = {
   diskSyncMsMax: 5 * 60 * 1000,
   /** One message of an exec or attach. */
   execChunkBytesMax: 32 * 1024,
+  /** While a command does not read its input: how often it is looked whether there is room. */
+  stdinPauseMsMin: 1,
+  stdinPauseMsMax: 50,
   /** After a command has exited, silence of this length ends the reading of its output. */
   execDrainMsMax: 2_000,
   /** A shim opens the input of a process after its start: how long, and how often to look. */

@@ -4,7 +4,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { RuntimeError } from "#agents/runtime/runtime.ts";
 import type { Channel } from "#base/channel.ts";
-import { TimeoutError } from "#base/errors.ts";
+import { messageOf, TimeoutError } from "#base/errors.ts";
 import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
 setDefaultTimeout(240_000);
@@ -37,6 +37,28 @@ async function hear(channel: Channel): Promise<Heard> {
     stderr: Buffer.concat(parts[2] ?? []).toString(),
     status: JSON.parse(Buffer.concat(parts[3] ?? []).toString()),
   };
+}
+
+/** Sends input without an end; why that came to one after all, and until it is stuck. */
+function pour(channel: Channel): { over: Promise<string>; stuck: () => Promise<true> } {
+  const piece = message(0, new Uint8Array(32 * 1024));
+  let sentAtMs = performance.now();
+  const send = async (): Promise<never> => {
+    for (;;) {
+      await channel.send(piece);
+      sentAtMs = performance.now();
+    }
+  };
+  const stuck = () =>
+    eventually<true>("a full pipe", () => performance.now() - sentAtMs > 300 || undefined);
+  return { over: send().catch(messageOf), stuck };
+}
+
+/** Descriptors of this process come back to what they were. */
+async function descriptorsBack(before: number): Promise<void> {
+  Bun.gc(true);
+  const now = () => readdirSync("/proc/self/fd").length;
+  await eventually("the descriptors to go", () => now() <= before + 3 || undefined);
 }
 
 function exec(script: string, options: { tty?: boolean; stdin?: boolean } = {}): Promise<Channel> {
@@ -171,6 +193,32 @@ describe("exec", () => {
     await eventually("its end", async () => !(await processes()).includes("4444") || undefined);
   });
 
+  test("a command that ends without reading its input leaves nothing behind", async () => {
+    const before = readdirSync("/proc/self/fd").length;
+    for (let i = 0; i < 20; i++) {
+      const channel = await exec("exit 3", { stdin: true });
+      const { over } = pour(channel);
+      const { status } = await hear(channel);
+      expect(status.reason).toBe("NonZeroExitCode");
+      // As a client that has its answer: what it sent on was taken until then.
+      channel.abort("the client has its answer");
+      expect(await over).toBe("the client has its answer");
+    }
+    await descriptorsBack(before);
+  });
+
+  test("a client that leaves while its input is not read takes its process along", async () => {
+    const before = readdirSync("/proc/self/fd").length;
+    const channel = await exec("sleep 5555", { stdin: true });
+    const { over, stuck } = pour(channel);
+    await eventually("its start", async () => (await processes()).includes("5555") || undefined);
+    await stuck();
+    channel.abort("client gone");
+    expect(await over).toBe("client gone");
+    await eventually("its end", async () => !(await processes()).includes("5555") || undefined);
+    await descriptorsBack(before);
+  });
+
   test("a command that is not there fails by its status", async () => {
     const channel = await host.runtime.exec(id, {
       command: ["no-such-command"],
@@ -203,9 +251,7 @@ describe("exec", () => {
     all.forEach(({ stdout }, i) => void expect(stdout.toString()).toBe(`number ${i}`));
     const left = () => readdirSync(`${host.containerd.dir}/run/exec`).length;
     await eventually("the pipes to go", () => left() === 0 || undefined);
-    Bun.gc(true);
-    const now = () => readdirSync("/proc/self/fd").length;
-    await eventually("the descriptors to go", () => now() <= open + 3 || undefined);
+    await descriptorsBack(open);
   }, 360_000);
 });
 
@@ -223,6 +269,20 @@ describe("attach", () => {
     expect((await host.runtime.list()).find((each) => each.id === container.id)?.state).toBe(
       "running",
     );
+    await host.runtime.remove([container.id]);
+  });
+
+  test("a client that leaves while its input is not read leaves nothing behind", async () => {
+    const container = await host.runtime.run(host.spec("sleep 6666", { stdin: true }));
+    const before = readdirSync("/proc/self/fd").length;
+    for (let i = 0; i < 10; i++) {
+      const channel = await host.runtime.attach(container.id, { tty: false, stdin: true });
+      const { over, stuck } = pour(channel);
+      await stuck();
+      channel.abort("client gone");
+      expect(await over).toBe("client gone");
+    }
+    await descriptorsBack(before);
     await host.runtime.remove([container.id]);
   });
 

@@ -1,7 +1,17 @@
 import { describe, expect, test } from "bun:test";
-import { readStdin, sendOutput, sendStatus } from "#agents/runtime/streams.ts";
+import { readStdin, type StdinTarget, sendOutput, sendStatus } from "#agents/runtime/streams.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
+import { realClock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
+
+const target = (parts: Partial<StdinTarget> = {}): StdinTarget => ({
+  fd: undefined,
+  resize: async () => {},
+  close: async () => {},
+  ended: new AbortController().signal,
+  clock: realClock,
+  ...parts,
+});
 
 async function collect(channel: Channel): Promise<Uint8Array[]> {
   const all: Uint8Array[] = [];
@@ -47,11 +57,8 @@ describe("status", () => {
 
 test("a size that comes as the command ends is no reason to fail", async () => {
   const [mine, theirs] = channelPair();
-  const done = readStdin(theirs, {
-    fd: undefined,
-    resize: () => Promise.reject(new Error("cannot resize a stopped process")),
-    close: async () => {},
-  });
+  const resize = () => Promise.reject(new Error("cannot resize a stopped process"));
+  const done = readStdin(theirs, target({ resize }));
   await mine.send(Buffer.from('\x04{"Width":80,"Height":24}'));
   mine.end();
   await done;
@@ -60,11 +67,11 @@ test("a size that comes as the command ends is no reason to fail", async () => {
 test("sizes that make no sense are passed over, and the end closes once", async () => {
   const [mine, theirs] = channelPair();
   const sizes: string[] = [];
-  const done = readStdin(theirs, {
-    fd: undefined,
+  const parts: Partial<StdinTarget> = {
     resize: async (width, height) => void sizes.push(`${width}x${height}`),
     close: async () => void sizes.push("closed"),
-  });
+  };
+  const done = readStdin(theirs, target(parts));
   const resize = (text: string) => mine.send(Buffer.from(`\x04${text}`));
   await resize('{"Width":80,"Height":24}');
   for (const odd of ["", "{", "null", "{}", '{"Width":0,"Height":9}', '{"Width":"x"}']) {
@@ -79,7 +86,7 @@ test("sizes that make no sense are passed over, and the end closes once", async 
 
 test("a channel that is aborted ends the reading with an error", async () => {
   const [mine, theirs] = channelPair();
-  const done = readStdin(theirs, { fd: undefined, resize: async () => {}, close: async () => {} });
+  const done = readStdin(theirs, target());
   mine.abort("client gone");
   await expect(done).rejects.toThrow("client gone");
 });
