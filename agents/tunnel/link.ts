@@ -3,7 +3,7 @@
  * target of a channel is `fetch` or `open PATH`; the first message each way is a JSON head.
  */
 import type { NodeLink } from "#api/nodes.ts";
-import type { Channel } from "#base/channel.ts";
+import { type Channel, carry } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
 
 interface RequestHead {
@@ -102,18 +102,16 @@ async function answerFetch(link: NodeLink, channel: Channel): Promise<void> {
   await sendBody(channel, response.body);
 }
 
-async function pump(from: Channel, to: Channel): Promise<void> {
-  for await (const message of from.messages) await to.send(message);
-  to.end();
-}
-
 /** Joins two channels until both are over; the failure of one aborts the other. */
 export async function joinChannels(a: Channel, b: Channel): Promise<void> {
   const guarded = (from: Channel, to: Channel) =>
-    pump(from, to).catch((error: unknown) => {
-      from.abort(messageOf(error));
-      to.abort(messageOf(error));
-    });
+    carry(from, to).then(
+      () => to.end(),
+      (error: unknown) => {
+        from.abort(messageOf(error));
+        to.abort(messageOf(error));
+      },
+    );
   await Promise.all([guarded(a, b), guarded(b, a)]);
 }
 

@@ -60,7 +60,7 @@ const costOf = (message: Uint8Array): number => message.length + HEADER_BYTES;
 class MuxChannel implements Channel {
   readonly id: number;
   readonly #send: (frame: Uint8Array) => void;
-  readonly #closed = Promise.withResolvers<void>();
+  readonly #closed = Promise.withResolvers<string | undefined>();
   #credit: number = limits.tunnelWindowBytes;
   #queue: Uint8Array[] = [];
   #parts: Uint8Array[] = [];
@@ -77,7 +77,7 @@ class MuxChannel implements Channel {
     this.#closed.promise.then(forget);
   }
 
-  get closed(): Promise<void> {
+  get closed(): Promise<string | undefined> {
     return this.#closed.promise;
   }
 
@@ -90,7 +90,8 @@ class MuxChannel implements Channel {
   }
 
   #finishIfOver(): void {
-    if (this.#reason !== undefined || (this.#sentEnd && this.#gotEnd)) this.#closed.resolve();
+    const over = this.#reason !== undefined || (this.#sentEnd && this.#gotEnd);
+    if (over) this.#closed.resolve(this.#reason);
   }
 
   send(message: Uint8Array): Promise<void> {

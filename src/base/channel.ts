@@ -2,6 +2,8 @@
  * A duplex of messages with back-pressure: how exec, attach and port-forward reach a node, in one
  * process or through the tunnel.
  */
+import { type Cancel, type Clock, realClock } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
 
 export interface Channel {
   /**
@@ -14,8 +16,8 @@ export interface Channel {
   readonly messages: AsyncIterable<Uint8Array>;
   /** Ends both directions at once. Idempotent. */
   abort(reason: string): void;
-  /** Resolves when both directions are over. */
-  readonly closed: Promise<void>;
+  /** Resolves when both directions are over: to the reason where it was aborted. */
+  readonly closed: Promise<string | undefined>;
 }
 
 /** Messages queued before `send` waits. */
@@ -26,7 +28,7 @@ class Pipe {
   #ended = false;
   #reason: string | undefined;
   #wake: Array<() => void> = [];
-  readonly over = Promise.withResolvers<void>();
+  readonly over = Promise.withResolvers<string | undefined>();
 
   #signal(): void {
     for (const wake of this.#wake.splice(0)) wake();
@@ -45,13 +47,13 @@ class Pipe {
 
   end(): void {
     this.#ended = true;
-    if (this.#queue.length === 0) this.over.resolve();
+    if (this.#queue.length === 0) this.over.resolve(undefined);
     this.#signal();
   }
 
   abort(reason: string): void {
     this.#reason ??= reason;
-    this.over.resolve();
+    this.over.resolve(reason);
     this.#signal();
   }
 
@@ -64,7 +66,7 @@ class Pipe {
       } else if (this.#reason !== undefined) {
         throw new Error(this.#reason);
       } else if (this.#ended) {
-        this.over.resolve();
+        this.over.resolve(undefined);
         return;
       } else {
         await this.#changed();
@@ -82,7 +84,7 @@ function side(out: Pipe, into: Pipe): Channel {
       out.abort(reason);
       into.abort(reason);
     },
-    closed: Promise.all([out.over.promise, into.over.promise]).then(() => undefined),
+    closed: Promise.all([out.over.promise, into.over.promise]).then(([one, two]) => one ?? two),
   };
 }
 
@@ -91,4 +93,39 @@ export function channelPair(): [Channel, Channel] {
   const there = new Pipe();
   const back = new Pipe();
   return [side(there, back), side(back, there)];
+}
+
+/**
+ * Sends the messages of `from` on to `to`, each as `change` makes it, until there are no more.
+ * Rejects when one of them was aborted. A side that takes nothing does not hide that the other one
+ * has left: what was under way then has `leftMessageMsMax` to be taken, message by message.
+ */
+export async function carry(
+  from: Channel,
+  to: Channel,
+  change: (message: Uint8Array) => Uint8Array | undefined = (message) => message,
+  clock: Clock = realClock,
+): Promise<void> {
+  let left = false;
+  let sending = false;
+  let cancel: Cancel = () => undefined;
+  const limit = () => {
+    cancel = clock.after(limits.leftMessageMsMax, () => to.abort("the other side went away"));
+  };
+  void from.closed.then((reason) => {
+    left = reason !== undefined;
+    if (left && sending) limit();
+  });
+  for await (const message of from.messages) {
+    const changed = change(message);
+    if (changed === undefined) continue;
+    sending = true;
+    if (left) limit();
+    try {
+      await to.send(changed);
+    } finally {
+      sending = false;
+      cancel();
+    }
+  }
 }

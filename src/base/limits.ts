@@ -231,6 +231,8 @@ export const limits = {
   execInputLookMs: 10,
   /** Streams (exec, attach, logs, port-forward) open at once through one node's tunnel. */
   tunnelStreamsMax: 512,
+  /** When one side of a stream has left: until the other one has taken what is under way. */
+  leftMessageMsMax: 2_000,
   tunnelWindowBytes: 256 * 1024,
   tunnelFrameBytesMax: 64 * 1024,
   /**

@@ -116,6 +116,36 @@ test("50 at once are answered, and nothing stays of them when their client is ki
   await eventually("their files are closed", 60_000, async () => openFiles() <= before + 5);
 }, 270_000);
 
+test("commands end with clients that die while their input is not read", async () => {
+  const before = openFiles();
+  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];
+  // More than a pipe and the queues on the way to it hold, less than stops the server's reading.
+  const stdin = new Uint8Array(800_000);
+  const children = Array.from({ length: 5 }, () =>
+    Bun.spawn([...argv, "sleep", "88888"], { stdin, stdout: "ignore", stderr: "ignore" }),
+  );
+  const running = () => processes("sleep 88888");
+  await eventually("the commands run", 60_000, async () => (await running()) === 5);
+  for (const child of children) child.kill("SIGKILL");
+  await eventually("the commands are gone", 60_000, async () => (await running()) === 0);
+  await eventually("the streams are gone", 60_000, async () => openFiles() <= before + 5);
+}, 270_000);
+
+test("commands that end before their input leave nothing behind", async () => {
+  const before = openFiles();
+  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];
+  const zeros = Bun.file("/dev/zero");
+  for (let i = 0; i < 20; i++) {
+    const child = Bun.spawn([...argv, "true"], {
+      stdin: zeros,
+      stdout: "ignore",
+      stderr: "ignore",
+    });
+    expect(await child.exited).toBe(0);
+  }
+  await eventually("the streams are gone", 60_000, async () => openFiles() <= before + 5);
+}, 270_000);
+
 test("commands of clients that die end with them", async () => {
   const before = openFiles();
   const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];

@@ -3,7 +3,7 @@
  * whole messages of which the first byte is the channel (KEP-4006).
  */
 import { refuse } from "#api/errors.ts";
-import type { Channel } from "#base/channel.ts";
+import { type Channel, carry } from "#base/channel.ts";
 
 export const ERROR_CHANNEL = 3;
 const CLOSE = 255;
@@ -113,10 +113,7 @@ export async function join(
     change: (message: Uint8Array) => Uint8Array | undefined,
   ): Promise<void> => {
     try {
-      for await (const message of from.messages) {
-        const changed = change(message);
-        if (changed !== undefined) await to.send(changed);
-      }
+      await carry(from, to, change);
       to.end();
     } catch {
       to.abort("the other side went away");
