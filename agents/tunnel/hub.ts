@@ -3,7 +3,7 @@
 import { linkOver } from "#agents/tunnel/link.ts";
 import { createMux, type FrameSocket } from "#agents/tunnel/mux.ts";
 import type { NodeLink, NodeLinks } from "#api/nodes.ts";
-import type { Clock } from "#base/clock.ts";
+import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
@@ -33,6 +33,9 @@ export function createTunnelHub({ log, clock }: { log: Log; clock: Clock }): Tun
   const local = new Map<string, NodeLink>();
   /** Of each node, the one heard last at the end. */
   const tunnels = new Map<string, Entry[]>();
+  const waiting = new Set<{ nodeName: string; came: AbortController }>();
+  const linkTo = (nodeName: string): NodeLink | undefined =>
+    local.get(nodeName) ?? tunnels.get(nodeName)?.at(-1)?.link;
   const others = (nodeName: string, entry: Entry): Entry[] =>
     (tunnels.get(nodeName) ?? []).filter((each) => each !== entry);
 
@@ -52,10 +55,24 @@ export function createTunnelHub({ log, clock }: { log: Log; clock: Clock }): Tun
     else tunnels.delete(nodeName);
   }
 
+  function arrived(nodeName: string): void {
+    for (const each of waiting) if (each.nodeName === nodeName) each.came.abort();
+  }
+
   return {
-    link: (nodeName) => local.get(nodeName) ?? tunnels.get(nodeName)?.at(-1)?.link,
+    link: linkTo,
+    async appears(nodeName, withinMs) {
+      const one = { nodeName, came: new AbortController() };
+      waiting.add(one);
+      await sleep(clock, withinMs, one.came.signal);
+      waiting.delete(one);
+      return linkTo(nodeName);
+    },
     connected: () => [...new Set([...local.keys(), ...tunnels.keys()])],
-    addLocal: (nodeName, link) => local.set(nodeName, link),
+    addLocal(nodeName, link) {
+      local.set(nodeName, link);
+      arrived(nodeName);
+    },
     accept(nodeName, socket) {
       const mux = createMux({ socket });
       const entry: Entry = {
@@ -64,6 +81,7 @@ export function createTunnelHub({ log, clock }: { log: Log; clock: Clock }): Tun
         heardMs: 0,
       };
       heard(nodeName, entry);
+      arrived(nodeName);
       log.info("tunnel open", { node: nodeName });
       let over = false;
       return {

@@ -41,4 +41,6 @@ export interface NodeUsages {
 export interface NodeLinks {
   /** Undefined while the node's agent is not connected. */
   link(nodeName: string): NodeLink | undefined;
+  /** The same once the agent connects; undefined where it has not after `withinMs`. */
+  appears(nodeName: string, withinMs: number): Promise<NodeLink | undefined>;
 }

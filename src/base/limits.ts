@@ -253,6 +253,8 @@ export const limits = {
   tunnelOpenMsMax: 10_000,
   /** A node dials its server again at least this often. */
   tunnelRedialMsMax: 2_000,
+  /** Logs and exec of a ready node that is not connected wait so long for it to dial. */
+  nodeLinkWaitMsMax: 5_000,
   /** Shell output kept for a termination message (Kubernetes: 4096 bytes). */
   terminationMessageBytesMax: 4096,
   /** Starts of pods under way at once on a node: 2 to 4 gave the most pods a second on 2 cores. */

@@ -81,7 +81,7 @@ function watchOver(response: Response, gone: AbortController): TestWatch {
   };
 }
 
-const NO_NODES: NodeLinks = { link: () => undefined };
+const NO_NODES: NodeLinks = { link: () => undefined, appears: async () => undefined };
 
 export async function startApi(options: Partial<ApiOptions> = {}): Promise<TestApi> {
   const log = options.log ?? silentLog;

@@ -6,8 +6,9 @@ import type { NodeLink } from "#api/nodes.ts";
 import { mustGet } from "#api/read.ts";
 import type { Channel } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { Pod } from "#resources/types.gen.ts";
+import type { Node, Pod } from "#resources/types.gen.ts";
 
 const CONTAINER_KEY = "kubectl.kubernetes.io/default-container";
 
@@ -38,7 +39,7 @@ export function containerOf(pod: Stored<Pod>, asked: string | null): string {
 }
 
 /** @throws ApiError 400 for a pod without a node, 503 where its node is not connected. */
-export function linkOf(core: Core, pod: Stored<Pod>): NodeLink {
+export async function linkOf(core: Core, pod: Stored<Pod>): Promise<NodeLink> {
   const nodeName = pod.spec?.nodeName;
   if (!nodeName) {
     throw refuse.badRequest(`pod ${pod.metadata.name} does not have a host assigned`);
@@ -46,8 +47,22 @@ export function linkOf(core: Core, pod: Stored<Pod>): NodeLink {
   return nodeLink(core, nodeName);
 }
 
-export function nodeLink(core: Core, nodeName: string): NodeLink {
-  const link = core.nodeLinks.link(nodeName);
+async function isReady(core: Core, nodeName: string): Promise<boolean> {
+  const item = await core.store.get(`core/nodes/${nodeName}`);
+  const { conditions = [] } = (item && peek<Node>(item).status) ?? {};
+  return conditions.some(({ type, status }) => type === "Ready" && status === "True");
+}
+
+/**
+ * An agent that was restarted, or lost this server, connects again in a moment; one that is silent
+ * for long has a node that is not ready. @throws ApiError 503.
+ */
+export async function nodeLink(core: Core, nodeName: string): Promise<NodeLink> {
+  const { nodeLinks } = core;
+  let link = nodeLinks.link(nodeName);
+  if (link === undefined && (await isReady(core, nodeName))) {
+    link = await nodeLinks.appears(nodeName, limits.nodeLinkWaitMsMax);
+  }
   if (link === undefined) throw refuse.unavailable(`node ${nodeName} is not connected`);
   return link;
 }

@@ -57,7 +57,7 @@ async function serve(core: Core, call: Call, what: "exec" | "attach"): Promise<R
   const params = paramsOf(call, what === "exec");
   const pod = await podOf(core, call);
   const container = containerOf(pod, call.query.get("container"));
-  const link = linkOf(core, pod);
+  const link = await linkOf(core, pod);
   const { namespace = "", name } = pod.metadata;
   const path = `/${what}/${namespace}/${name}/${container}?${params}`;
   return joinStream(call, link, path, params);

@@ -53,7 +53,8 @@ async function serve(core: Core, call: Call): Promise<Response> {
   const { namespace = "", name } = pod.metadata;
   const path = `/containerLogs/${namespace}/${name}/${container}?${params}`;
   const { signal } = call.request;
-  const response = await linkOf(core, pod).fetch(new Request(`http://node${path}`, { signal }));
+  const link = await linkOf(core, pod);
+  const response = await link.fetch(new Request(`http://node${path}`, { signal }));
   if (response.status >= 400) {
     const text = (await response.text()).trim();
     const reason = REASONS[response.status] ?? "InternalError";

@@ -127,7 +127,7 @@ async function serve(core: Core, call: Call): Promise<Response> {
     .map(Number);
   await admitConnect(core, call, "PodPortForwardOptions", ports.length > 0 ? { ports } : {});
   const pod = await podOf(core, call);
-  const link = linkOf(core, pod);
+  const link = await linkOf(core, pod);
   const { namespace = "", name } = pod.metadata;
   const target = { link, path: `/portForward/${namespace}/${name}`, pod: name };
   if (wantsSpdy(call.request)) return serveSpdyClient(call, target);

@@ -69,7 +69,7 @@ async function viaPod(
   const { request } = call;
   const hasBody = request.method !== "GET" && request.method !== "HEAD";
   const path = `/portForward/${namespace}/${name}?port=${port}${secure ? "&tls=1" : ""}`;
-  const channel = await openOn(linkOf(core, pod), path);
+  const channel = await openOn(await linkOf(core, pod), path);
   const host = `${pod.status?.podIP ?? name}:${port}`;
   const headers = new Headers(request.headers);
   // A page that is compressed could not be looked through.
@@ -205,7 +205,7 @@ async function proxyNode(core: Core, call: Call): Promise<Response> {
   const named = { ...call, target: { ...call.target, name: spot.name } };
   await mustGet(core, named);
   const { method, headers, signal } = call.request;
-  const link = nodeLink(core, spot.name);
+  const link = await nodeLink(core, spot.name);
   const path = pathOf(call);
   if (headers.has("upgrade") && /^\/(exec|attach)\//.test(path)) {
     return joinStream(call, link, path, kubeletStreams(call.query));

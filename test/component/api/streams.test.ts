@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { connect } from "node:net";
 import { type Listener, listen } from "#api/listener.ts";
-import type { NodeLink } from "#api/nodes.ts";
+import type { NodeLink, NodeLinks } from "#api/nodes.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
+import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
 import { ADMIN_TOKEN, startApi, type TestApi } from "#test/support/api.ts";
 import { eventually } from "#test/support/instance.ts";
@@ -72,13 +73,24 @@ const link: NodeLink = {
   },
 };
 
+/** Nodes that connect when they are waited for, and who was waited for how long. */
+const coming = new Set(["n3"]);
+const waited: Array<[string, number]> = [];
+const nodeLinks: NodeLinks = {
+  link: (name) => (name === "n1" ? link : undefined),
+  async appears(name, withinMs) {
+    waited.push([name, withinMs]);
+    return coming.has(name) ? link : undefined;
+  },
+};
+
 let api: TestApi;
 let listener: Listener;
 let web: ReturnType<typeof Bun.serve>;
 const PODS = "/api/v1/namespaces/default/pods";
 
 beforeAll(async () => {
-  api = await startApi({ nodeLinks: { link: (name) => (name === "n1" ? link : undefined) } });
+  api = await startApi({ nodeLinks });
   listener = listen({ fetch: api.api.fetch, hostname: "127.0.0.1", port: 0, log: silentLog });
   web = Bun.serve({
     port: 0,
@@ -101,6 +113,15 @@ beforeAll(async () => {
   await api.create(PODS, pod("two", "n1", ["main", "side", "waiting", "gone"]) as object);
   await api.create(PODS, pod("far", "n2", ["main"]) as object);
   await api.create(PODS, pod("loose", "", ["main"]) as object);
+  for (const [name, status] of [
+    ["n3", "True"],
+    ["n4", "True"],
+    ["n5", "Unknown"],
+  ]) {
+    const conditions = [{ type: "Ready", status }];
+    await api.create("/api/v1/nodes", { metadata: { name }, status: { conditions } } as object);
+    await api.create(PODS, pod(`on-${name}`, name ?? "", ["main"]) as object);
+  }
 });
 afterAll(async () => {
   await web.stop(true);
@@ -140,6 +161,25 @@ describe("logs", () => {
     const { code, text } = await api.call("GET", `${PODS}/loose/log`);
     expect([code, text]).toEqual([200, ""]);
   });
+});
+
+test("a ready node that is not connected is waited for, one that is gone is not", async () => {
+  const log = async (name: string) => {
+    const { code, text } = await api.call("GET", `${PODS}/${name}/log`);
+    return { code, text };
+  };
+  waited.length = 0;
+  expect(await log("on-n3")).toEqual({
+    code: 200,
+    text: "log of /containerLogs/default/on-n3/main\n",
+  });
+  const missed = await log("on-n4");
+  expect([missed.code, missed.text.includes("node n4 is not connected")]).toEqual([503, true]);
+  for (const gone of ["on-n5", "far"]) expect((await log(gone)).code).toBe(503);
+  expect(waited).toEqual([
+    ["n3", limits.nodeLinkWaitMsMax],
+    ["n4", limits.nodeLinkWaitMsMax],
+  ]);
 });
 
 interface Session {

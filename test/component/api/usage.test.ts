@@ -22,7 +22,10 @@ const link = (name: string): NodeLink => ({
 let api: TestApi;
 
 beforeAll(async () => {
-  const nodeLinks = { link: (name: string) => (name === "away" ? undefined : link(name)) };
+  const nodeLinks = {
+    link: (name: string) => (name === "away" ? undefined : link(name)),
+    appears: async () => undefined,
+  };
   api = await startApi({ clock, nodeLinks });
   for (const name of ["n1", "away"]) {
     await api.create("/api/v1/nodes", { kind: "Node", metadata: { name, labels: { at: name } } });

@@ -74,3 +74,25 @@ test("what comes late from a closed one does not bring it back", () => {
   session.receive(PING);
   expect(hub.link("n2")).toBeUndefined();
 });
+
+test("who waits for a node has its link as soon as it dials", async () => {
+  const { clock, hub, dial } = stage();
+  const waiting = Array.from({ length: 3 }, () => hub.appears("n2", 1_000));
+  const other = hub.appears("n3", 1_000);
+  await clock.advance(999);
+  dial();
+  const links = await Promise.all(waiting);
+  expect(links).toEqual(links.map(() => hub.link("n2")));
+  expect(links[0]).toBeDefined();
+  await clock.advance(1);
+  expect(await other).toBeUndefined();
+  expect(clock.timers).toBe(0);
+});
+
+test("who waits for the agent in this process has its link too", async () => {
+  const { hub } = stage();
+  const waiting = hub.appears("n1", 1_000);
+  const link = { fetch: () => Promise.reject(), open: () => Promise.reject() };
+  hub.addLocal("n1", link);
+  expect(await waiting).toBe(link);
+});
