@@ -114,6 +114,13 @@ export async function forwardPort(options: ForwardOptions): Promise<Channel> {
       ...(secure && { handshake: () => ready.resolve() }),
     },
   });
+  // A port that takes nothing does not hide that its client has left.
+  void own.closed.then((reason) => {
+    if (reason === undefined || state.closed) return;
+    clock.after(limits.leftMessageMsMax, () => {
+      if (!state.closed) socket.terminate();
+    });
+  });
   if (secure) await Promise.race([ready.promise, own.closed]);
   void pump(socket);
   return other;

@@ -136,6 +136,20 @@ test("logs and exec work for pods of either node", async () => {
   }
 });
 
+test("logs and exec go on while a node's agent is started anew", async () => {
+  const [pod] = readyOn(await pods(), "n2");
+  const name = pod?.name ?? "";
+  for (let i = 0; i < 3; i++) {
+    await cluster.stop("n2");
+    const asked = Promise.all([
+      cluster.kubectl("exec", name, "--", "hostname"),
+      cluster.kubectl("logs", name),
+    ]);
+    await cluster.startAgent("n2");
+    expect(await asked).toEqual([`${name}\n`, ""]);
+  }
+});
+
 test("a node without power is replaced within 20 s and comes back with nothing stale", async () => {
   const tookMs = await quickest(REPLACED_MS_MAX, async () => {
     await cluster.lab.cut("n2");
