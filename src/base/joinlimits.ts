@@ -27,7 +27,8 @@ export const joinLimits = {
   serverTimeMs: 60_000,
   /** An answer with a date that is further from the node's is no reason not to ask. */
   clockDoubtMs: 20_000,
-  /** A node that was removed says so this seldom. */
+  /** A node that was refused for so long was removed, and says so this seldom. */
+  unknownAfterMs: 5_000,
   unknownToldMs: 60_000,
   /** One request of a node to its server, watches apart. */
   remoteRequestMsMax: 15_000,

@@ -35,7 +35,10 @@ function keptClock(clock: Clock): () => boolean {
 const iso = (ms: number): string => new Date(ms).toISOString();
 
 /** The data directory must be there. Writes the time to it now and then until the signal aborts. */
-export function openTrueClock(dataDir: string, around: Surroundings): TrueClock {
+export function openTrueClock(
+  dataDir: string,
+  around: Pick<Surroundings, "clock" | "log" | "signal">,
+): TrueClock {
   const { clock: machine, log, signal } = around;
   const path = join(dataDir, "clock");
   const kept = Date.parse(readText(path)?.trim() ?? "");
@@ -62,5 +65,16 @@ export function openTrueClock(dataDir: string, around: Surroundings): TrueClock 
     keep();
   });
   keep();
-  return clock;
+  return {
+    ...clock,
+    correct(nowMs) {
+      const wasMs = clock.now();
+      clock.correct(nowMs);
+      if (Math.abs(nowMs - wasMs) <= limits.clockDoubtMs) return;
+      log.warn("the server's clock shows another time: going by it", {
+        from: iso(wasMs),
+        to: iso(nowMs),
+      });
+    },
+  };
 }

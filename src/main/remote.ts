@@ -26,11 +26,23 @@ export function connectRemote(options: {
 }): Remote {
   const underWay = new Set<AbortController>();
   let heardMs = Number.NEGATIVE_INFINITY;
+  /** Since when every answer was a refusal, by the steady clock. */
+  let refusedSinceMs: number | undefined;
 
   /** A server whose clock is another one is to be asked for its time. */
   function agrees(answer: Response): boolean {
     const sentMs = Date.parse(answer.headers.get("date") ?? "");
     return !(Math.abs(sentMs - options.clock.now()) > limits.clockDoubtMs);
+  }
+
+  /**
+   * Clocks that are apart, or were a moment ago, make a good token a bad one: only a server that
+   * goes on refusing does not know this node.
+   */
+  function isUnknown(answer: Response): boolean {
+    const nowMs = options.clock.monotonic();
+    refusedSinceMs ??= nowMs;
+    return agrees(answer) && nowMs - refusedSinceMs >= limits.unknownAfterMs;
   }
 
   /** A certificate that is refused is tried once more as a token. */
@@ -44,9 +56,12 @@ export function connectRemote(options: {
       const url = `${options.server()}${pathname}${search}`;
       const answer = await fetch(url, { method: request.method, headers, body, signal, tls });
       heardMs = agrees(answer) ? options.clock.monotonic() : Number.NEGATIVE_INFINITY;
-      if (answer.status !== 401) return answer;
+      if (answer.status !== 401) {
+        refusedSinceMs = undefined;
+        return answer;
+      }
       if (!refused()) {
-        options.onUnknown();
+        if (isUnknown(answer)) options.onUnknown();
         return answer;
       }
       await answer.body?.cancel();

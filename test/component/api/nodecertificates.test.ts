@@ -25,6 +25,7 @@ const register = (name: string, publicKey: object) =>
     data: { key: btoa(JSON.stringify(publicKey)) },
   } as object);
 
+const YEAR_MS = 365 * 24 * 3_600_000;
 const hashOf = (pem: string): string =>
   new X509Certificate(pem).fingerprint256.replaceAll(":", "").toLowerCase();
 
@@ -94,9 +95,7 @@ test("a certificate that the server does not take is tried once more as a token"
   const n1 = await device("first");
   const stranger = await device("stranger");
   stranger.state.certificate = stranger.issue();
-  expect([await stranger.code(), stranger.state.tokens, stranger.state.unknown]).toEqual([
-    401, 1, 1,
-  ]);
+  expect([await stranger.code(), stranger.state.tokens]).toEqual([401, 1]);
   const other = { commonName: "system:node:n2", organizations: ["system:nodes"] };
   n1.state.certificate = n1.issue(other);
   expect([await n1.code(), n1.state.tokens, n1.state.unknown]).toEqual([200, 1, 0]);
@@ -113,5 +112,23 @@ test("a node that was removed is none, though its certificate has hours left", a
   n1.state.certificate = n1.issue();
   expect([await n1.code(), n1.state.tokens]).toEqual([200, 0]);
   await server.call("DELETE", `${SECRETS}/n1.node-key.bramble`);
-  expect([await n1.code(), n1.state.tokens, n1.state.unknown]).toEqual([401, 1, 1]);
+  expect([await n1.code(), n1.state.tokens, n1.state.unknown]).toEqual([401, 1, 0]);
+  await n1.clock.advance(limits.unknownAfterMs);
+  expect([await n1.code(), n1.state.unknown]).toEqual([401, 1]);
+});
+
+test("a node whose clock is not the server's is refused, but not unknown", async () => {
+  await register("n1", (await device("first")).identity.publicKey);
+  const n1 = await device("first");
+  n1.clock.jump(-YEAR_MS);
+  expect(await n1.code()).toBe(401);
+  await n1.clock.advance(limits.unknownAfterMs);
+  expect([await n1.code(), n1.state.unknown]).toEqual([401, 0]);
+  // Its clock was set right: one refusal more may be of before.
+  n1.clock.jump(YEAR_MS);
+  expect([await n1.code(), n1.state.unknown]).toEqual([200, 0]);
+  n1.clock.jump(-YEAR_MS);
+  expect(await n1.code()).toBe(401);
+  n1.clock.jump(YEAR_MS);
+  expect([await n1.code(), n1.state.unknown]).toEqual([200, 0]);
 });
