@@ -1,6 +1,7 @@
 /**
- * The program for 64-bit ARM: it starts and serves, run by qemu on this machine, and is laid out
- * for memory pages of 16 KB, which a Raspberry Pi 5 has (Debian's ARM kernels: 4 KB, some 64 KB).
+ * The program for 64-bit ARM: it starts and serves, run by qemu on this machine, is installed on a
+ * Debian for such boards and leaves nothing there, and is laid out for memory pages of 16 KB, which
+ * a Raspberry Pi 5 has (Debian's ARM kernels: 4 KB, some 64 KB).
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import {
@@ -13,21 +14,27 @@ import {
   readSync,
   rmSync,
   statSync,
+  writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { type Board, startBoard } from "#test/support/arm64.ts";
 import { SYSROOT } from "#test/support/foreign.ts";
 import { eventually, freePlace, freePort, mustRun, run } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
 import pkg from "../../package.json";
+import { differences, stateOf } from "./machine.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const ARM64 = join(ROOT, "dist/bramble-arm64");
 const READY_MS_MAX = 90_000;
 /** nerdctl is built for it, and packages are fetched. */
 const BUNDLE_MS_MAX = 600_000;
+/** With the time in which its Debian is made for the first time. */
+const BOARD_MS_MAX = 1_200_000;
 
 let dir: string;
+let board: Board | undefined;
 let server: Bun.Subprocess | undefined;
 
 beforeAll(async () => {
@@ -41,6 +48,7 @@ beforeAll(async () => {
 afterAll(async () => {
   server?.kill("SIGKILL");
   await server?.exited;
+  await board?.close();
   rmSync(dir, { recursive: true, force: true });
 });
 
@@ -77,17 +85,29 @@ test("its parts can be loaded with pages of 4, 16 and 64 KB", () => {
   for (const alignment of found) expect(alignment % (64 * 1024)).toBe(0);
 });
 
+/** An image for such boards; its programs are this machine's, for nothing runs it. */
+async function armImage(path: string): Promise<void> {
+  mkdirSync(join(dir, "as-arm"));
+  writeFileSync(join(dir, "as-arm/uname"), "#!/bin/sh\necho aarch64\n", { mode: 0o755 });
+  const env = { PATH: `${join(dir, "as-arm")}:${process.env["PATH"]}` };
+  await mustRun([join(ROOT, "install/web-image.sh"), path], { env });
+}
+
+async function makeBundle(to: string): Promise<void> {
+  const archive = join(dir, "bundle.tar.gz");
+  const image = join(dir, "web.tar");
+  await armImage(image);
+  const flags = ["--arch", "arm64", "--out", archive, "--image", image];
+  await mustRun([join(ROOT, "install/bundle.sh"), ...flags], { timeoutMs: BUNDLE_MS_MAX });
+  mkdirSync(to);
+  await mustRun(["tar", "-xzf", archive, "-C", to, "--strip-components=1"]);
+}
+
 test(
   "a bundle for such boards has their programs and packages, and they start",
   async () => {
-    const archive = join(dir, "bundle.tar.gz");
-    const image = join(dir, "web.tar");
-    await mustRun([join(ROOT, "install/web-image.sh"), image]);
-    const flags = ["--arch", "arm64", "--out", archive, "--image", image];
-    await mustRun([join(ROOT, "install/bundle.sh"), ...flags], { timeoutMs: BUNDLE_MS_MAX });
     const to = join(dir, "bundle");
-    mkdirSync(to);
-    await mustRun(["tar", "-xzf", archive, "-C", to, "--strip-components=1"]);
+    await makeBundle(to);
     await mustRun(["sh", "-c", `cd ${to} && sha256sum --check --quiet SHA256SUMS`]);
     const programs = ["bramble", "nerdctl", "cni/bridge", "cni/host-local", "cni/loopback"];
     expect(Object.fromEntries(machines(to))).toEqual(
@@ -117,6 +137,42 @@ test(
     expect(said).toContain("supportedVersions");
   },
   BUNDLE_MS_MAX,
+);
+
+/**
+ * All that an installation does but pods: runc's clone(2) is none that qemu knows, so no container
+ * starts. Multicast is refused, too (setsockopt), so nothing is announced.
+ */
+test(
+  "from the bundle a board becomes a Ready node, a second run changes nothing, and nothing is left",
+  async () => {
+    board = await startBoard(join(dir, "board"));
+    await mustRun(["cp", "-a", join(dir, "bundle"), join(board.disk, "root/bundle")]);
+    expect(await board.must("uname -m")).toBe("aarch64\n");
+    const before = await stateOf(board);
+    const first = await board.must("/root/bundle/install.sh --server");
+    for (const what of ["install containerd ", "write /usr/local/bin/bramble", "start bramble"]) {
+      expect(first).toContain(`==> ${what}`);
+    }
+    expect(first).toContain("==> load the images of web.tar\n");
+    const nodes = await board.must(
+      "KUBECONFIG=/var/lib/bramble/kubeconfig bramble get nodes -o json",
+    );
+    const [{ metadata, status }] = JSON.parse(nodes).items;
+    expect(metadata.labels["kubernetes.io/arch"]).toBe("arm64");
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({ type: "Ready", status: "True" }),
+    );
+    expect(await board.must("/root/bundle/install.sh")).not.toContain("==>");
+    const doctor = await board.must("bramble doctor --config /etc/bramble/config.yaml");
+    for (const check of ["iptables: iptables v", "containerd: 1.", "nerdctl: 2.", "conntrack: "]) {
+      expect(doctor).toContain(`ok    ${check}`);
+    }
+    expect(doctor).not.toContain("FAIL");
+    await board.must("/usr/local/lib/bramble/uninstall.sh");
+    expect(differences(before, await stateOf(board))).toEqual([]);
+  },
+  BOARD_MS_MAX,
 );
 
 test(

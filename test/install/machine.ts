@@ -60,7 +60,7 @@ ls /sys/module
 `;
 
 /** Everything that an installer could touch, as sorted lines. */
-export async function stateOf(machine: Machine): Promise<string[]> {
+export async function stateOf(machine: Pick<Machine, "must">): Promise<string[]> {
   const text = await machine.must(LOOK);
   return text.split("\n").sort();
 }
