@@ -113,7 +113,7 @@ export class Attacher {
       if ((await log.stat()).size < at) at = 0;
       const pause = sleep(this.#parts.clock, limits.logFollowMs).then(() => false);
       last = await Promise.race([ended, pause]);
-      if (last) await sleep(this.#parts.clock, limits.logSettleMs);
+      if (last) await sleep(this.#parts.clock, limits.attachSettleMs);
     }
   }
 }

@@ -217,6 +217,8 @@ export const limits = {
   logFollowMs: 50,
   /** The shim tells of a container's end before it has copied what was written last: so much. */
   logSettleMs: 50,
+  /** As long for a client that is attached, which sees nothing later: a busy machine is slower. */
+  attachSettleMs: 300,
   /** One `sync` of a slow card after an image was fetched. */
   diskSyncMsMax: 5 * 60 * 1000,
   /** One message of an exec or attach. */
