@@ -94,11 +94,13 @@ class Stamper {
 function nextChange(log: LogFile, signal: AbortSignal): { promise: Promise<void>; end(): void } {
   const { promise, resolve } = Promise.withResolvers<void>();
   const stop = log.onChange(resolve);
-  signal.addEventListener("abort", () => resolve(), { once: true });
+  const left = () => resolve();
+  signal.addEventListener("abort", left, { once: true });
   return {
     promise,
     end() {
       stop();
+      signal.removeEventListener("abort", left);
       resolve();
     },
   };

@@ -196,12 +196,15 @@ export class Execs {
         const reader = Bun.file(fd.number).stream().getReader();
         const quiet = () =>
           over.then(() => sleep(this.#parts.clock, limits.execDrainMsMax)).then(() => undefined);
-        for (;;) {
-          const read = await Promise.race([reader.read(), quiet()]);
-          if (read === undefined || read.done) break;
-          await take(read.value, index);
+        try {
+          for (;;) {
+            const read = await Promise.race([reader.read(), quiet()]);
+            if (read === undefined || read.done) break;
+            await take(read.value, index);
+          }
+        } finally {
+          await reader.cancel().catch(() => undefined);
         }
-        await reader.cancel().catch(() => undefined);
       }),
     );
   }

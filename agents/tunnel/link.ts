@@ -3,7 +3,7 @@
  * target of a channel is `fetch` or `open PATH`; the first message each way is a JSON head.
  */
 import type { NodeLink } from "#api/nodes.ts";
-import { type Channel, carry } from "#base/channel.ts";
+import { type Channel, carry, sendBody } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
 
 interface RequestHead {
@@ -43,11 +43,6 @@ function bodyOf(channel: Channel, rest: AsyncIterator<Uint8Array>): ReadableStre
     },
     cancel: () => channel.abort("the client left"),
   });
-}
-
-async function sendBody(channel: Channel, body: ReadableStream<Uint8Array> | null): Promise<void> {
-  if (body !== null) for await (const chunk of body) await channel.send(chunk);
-  channel.end();
 }
 
 /** Statuses that a Response may not have a body with. */
@@ -98,8 +93,9 @@ async function answerFetch(link: NodeLink, channel: Channel): Promise<void> {
     signal: gone.signal,
   });
   const response = await link.fetch(request);
-  await channel.send(encode({ status: response.status, headers: [...response.headers] }));
-  await sendBody(channel, response.body);
+  // Not waited for: where the client is gone, the body must hear of it too.
+  const told = channel.send(encode({ status: response.status, headers: [...response.headers] }));
+  await Promise.all([told, sendBody(channel, response.body)]);
 }
 
 /** Joins two channels until both are over; the failure of one aborts the other. */
@@ -124,7 +120,13 @@ async function answerOpen(link: NodeLink, path: string, channel: Channel): Promi
     channel.end();
     return;
   }
-  await channel.send(encode({}));
+  try {
+    await channel.send(encode({}));
+  } catch (error) {
+    // The client left meanwhile: nobody else would end what was opened for it.
+    local.abort(messageOf(error));
+    throw error;
+  }
   await joinChannels(channel, local);
 }
 

@@ -129,3 +129,26 @@ export async function carry(
     }
   }
 }
+
+/**
+ * Sends a body, each chunk as `change` makes it, and ends this side. The body is given up as soon
+ * as the other side is gone, also while it has nothing to say: then this rejects or ends.
+ */
+export async function sendBody(
+  channel: Channel,
+  body: ReadableStream<Uint8Array> | null,
+  change: (chunk: Uint8Array) => Uint8Array = (chunk) => chunk,
+): Promise<void> {
+  const reader = body?.getReader();
+  const giveUp = () => void reader?.cancel().catch(() => undefined);
+  void channel.closed.then((reason) => reason !== undefined && giveUp());
+  try {
+    for (let read = await reader?.read(); read?.done === false; read = await reader?.read()) {
+      await channel.send(change(read.value));
+    }
+  } catch (error) {
+    giveUp();
+    throw error;
+  }
+  channel.end();
+}

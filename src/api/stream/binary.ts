@@ -5,6 +5,7 @@
 import type { Call } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { offeredBy } from "#api/stream/protocols.ts";
+import { sendBody } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
 
 const BINARY = "binary.k8s.io";
@@ -21,15 +22,9 @@ export function sendAsMessages(call: Call, body: ReadableStream<Uint8Array> | nu
   const client = call.env.upgrade?.(protocol);
   if (client === undefined) throw refuse.badRequest("unable to upgrade the connection");
   const asText = protocol === BASE64;
-  void (async () => {
-    try {
-      for await (const chunk of body ?? []) {
-        await client.send(asText ? encoder.encode(Buffer.from(chunk).toString("base64")) : chunk);
-      }
-      client.end();
-    } catch (error) {
-      client.abort(messageOf(error));
-    }
-  })();
+  const toText = (chunk: Uint8Array) => encoder.encode(Buffer.from(chunk).toString("base64"));
+  sendBody(client, body, asText ? toText : undefined).catch((error: unknown) => {
+    client.abort(messageOf(error));
+  });
   return new Response(null);
 }

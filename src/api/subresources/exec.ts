@@ -22,6 +22,7 @@ import {
 import { containerOf, linkOf, openOn, podOf } from "#api/stream/target.ts";
 import type { Subresource } from "#api/subresources/subresource.ts";
 import { flag } from "#api/watch.ts";
+import { messageOf } from "#base/errors.ts";
 
 const STREAMS = ["stdin", "stdout", "stderr", "tty"] as const;
 
@@ -104,7 +105,12 @@ export async function joinStream(
   // An empty message on the first channel that the client reads tells it that the stream stands.
   const first = params.has("stdout") ? 1 : params.has("stderr") ? 2 : ERROR_CHANNEL;
   const hello = toClient({ ...protocol, plainErrors: false }, Uint8Array.of(first));
-  if (hello !== undefined) await client.send(hello);
+  if (hello !== undefined) {
+    await client.send(hello).catch((error: unknown) => {
+      node.abort(messageOf(error));
+      throw error;
+    });
+  }
   void join(
     client,
     node,

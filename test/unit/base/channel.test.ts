@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type Channel, carry, channelPair } from "#base/channel.ts";
+import { type Channel, carry, channelPair, sendBody } from "#base/channel.ts";
 import { limits } from "#base/limits.ts";
 import { fakeClock } from "#test/support/clock.ts";
 
@@ -66,4 +66,19 @@ test("what the client sent before it left is taken by a side that takes it slowl
   await reading;
   expect(taken).toEqual(taken.map((_, index) => index));
   expect(taken.length).toBeGreaterThan(32);
+});
+
+test("a body that has nothing to say is given up when the client leaves", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const quiet = new ReadableStream<Uint8Array>({
+    start: (controller) => controller.enqueue(Uint8Array.of(1)),
+    cancel: () => cancelled.resolve(),
+  });
+  const [client, inside] = channelPair();
+  const sent = sendBody(inside, quiet, (chunk) => Uint8Array.of(0, ...chunk));
+  const messages = client.messages[Symbol.asyncIterator]();
+  expect((await messages.next()).value).toEqual(Uint8Array.of(0, 1));
+  client.abort("client gone");
+  await cancelled.promise;
+  await sent;
 });

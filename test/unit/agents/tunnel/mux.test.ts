@@ -129,3 +129,42 @@ test("open joins the channel of the node, or says why not", async () => {
   channel.end();
   expect(await collect(channel)).toEqual([new Uint8Array([0, 7])]);
 });
+
+test("who follows a quiet log and leaves is let go at once", async () => {
+  const cancelled = Promise.withResolvers<void>();
+  const link = linked({
+    fetch: async () =>
+      new Response(
+        new ReadableStream<Uint8Array>({
+          start: (controller) => controller.enqueue(Uint8Array.of(1)),
+          cancel: () => cancelled.resolve(),
+        }),
+      ),
+    open: () => Promise.reject(new Error("no")),
+  });
+  const response = await link.fetch(new Request("http://node/containerLogs"));
+  const reader = response.body?.getReader();
+  expect((await reader?.read())?.value).toEqual(Uint8Array.of(1));
+  await reader?.cancel();
+  await cancelled.promise;
+});
+
+test("a command whose client leaves while it is started is told so", async () => {
+  const starting = Promise.withResolvers<Channel>();
+  const asked = Promise.withResolvers<void>();
+  const handler: NodeLink = {
+    fetch: () => Promise.reject(new Error("no")),
+    open: () => {
+      asked.resolve();
+      return starting.promise;
+    },
+  };
+  const { server } = pair((target, channel) => void serveLink(handler, target, channel));
+  const channel = server.open("open /exec/a");
+  await asked.promise;
+  channel.abort("client gone");
+  const [near, far] = channelPair();
+  await new Promise((resolve) => setImmediate(resolve));
+  starting.resolve(far);
+  expect(await near.closed).toBe("client gone");
+});
