@@ -140,8 +140,9 @@ test(
 );
 
 /**
- * All that an installation does but pods: runc's clone(2) is none that qemu knows, so no container
- * starts. Multicast is refused, too (setsockopt), so nothing is announced.
+ * All that an installation does but pods: under qemu the first process that runc makes dies
+ * ("waiting for init preliminary setup"). Multicast is refused, too (setsockopt), so nothing is
+ * announced.
  */
 test(
   "from the bundle a board becomes a Ready node, a second run changes nothing, and nothing is left",
