@@ -149,7 +149,7 @@ export async function removeCluster(
   } catch (cause) {
     throw new OperatorError(`cannot remove the node in ${dataDir}: ${messageOf(cause)}`, {
       cause,
-      hint: "containerd must be running, so that its containers can be removed",
+      hint: "containerd and iptables must work, so that containers and rules go: bramble doctor",
     });
   } finally {
     lock.release();

@@ -127,7 +127,9 @@ const disk: Check = ({ disk }) => {
   if (freeBytes < GIB) say("fail", `${free}: images need more`);
   else if (freeBytes < totalBytes * 0.15) say("warn", `${free}: unused images are removed at 15 %`);
   if (found.length > 0) return found;
-  return ok("disk", `${path}: ${free}, ${fileSystem}${card}`);
+  // In a changed root nothing says of what kind it is.
+  const kind = fileSystem === "" ? "" : `, ${fileSystem}`;
+  return ok("disk", `${path}: ${free}${kind}${card}`);
 };
 
 const clock: Check = (facts) => {

@@ -114,6 +114,12 @@ test("what is missing is installed, loaded or started", () => {
   ]);
 });
 
+test("a disk of which nothing says what it is has no kind", () => {
+  const disk = { ...healthy.disk, fileSystem: "", device: "" };
+  const found = diagnose({ ...healthy, disk }).find(({ check }) => check === "disk");
+  expect(found?.text).toBe("/var/lib/bramble: 20.0 GB free of 29.0");
+});
+
 test("an iptables that fails is not taken for a missing one", () => {
   expect(said({ iptables: undefined, iptablesFailure: "no nf_tables" })).toEqual([
     "fail iptables: there, but fails: no nf_tables",
