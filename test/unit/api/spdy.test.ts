@@ -15,6 +15,7 @@ import { HeaderPacker } from "#api/stream/spdy/packer.ts";
 import { serveSpdy } from "#api/stream/spdy/session.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
 import { limits } from "#base/limits.ts";
+import { fakeClock } from "#test/support/clock.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 const text = (parts: Uint8Array[]): string => Buffer.concat(parts).toString();
@@ -135,6 +136,28 @@ describe("a session", () => {
     expect(text(data)).toBe("port 80: hello there");
     client.end();
     await served;
+    packer.close();
+  });
+
+  test("is over when the client leaves though a stream takes nothing", async () => {
+    const clock = fakeClock();
+    const [client, server] = channelPair();
+    const opened = Promise.withResolvers<Channel>();
+    const served = serveSpdy(server, ({ channel }) => opened.resolve(channel), clock);
+    const packer = clientPacker();
+    await client.send(encodeSynStream(1, await packer.pack({ port: "80" })));
+    const pouring = (async () => {
+      for (;;) await client.send(encodeData(1, bytes("more"), false));
+    })().catch(() => "stopped");
+    const stream = await opened.promise;
+    await clock.settle();
+    client.abort("client gone");
+    expect(await pouring).toBe("stopped");
+    await clock.advance(limits.leftMessageMsMax - 1);
+    expect(await Promise.race([served.then(() => "over"), clock.settle()])).toBeUndefined();
+    await clock.advance(1);
+    await served;
+    expect(await stream.closed).toBe("the connection is over");
     packer.close();
   });
 

@@ -14,6 +14,7 @@ import {
 } from "#api/stream/spdy/frames.ts";
 import { HeaderPacker } from "#api/stream/spdy/packer.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
+import { type Clock, realClock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
 export interface SpdyStream {
@@ -31,8 +32,13 @@ const DATA_BYTES_MAX = 32 * 1024;
 export async function serveSpdy(
   connection: Channel,
   onStream: (stream: SpdyStream) => void,
+  clock: Clock = realClock,
 ): Promise<void> {
   const session = new Session(connection, onStream);
+  // A stream whose other side takes nothing does not hide that the client has left.
+  void connection.closed.then((reason) => {
+    if (reason !== undefined) clock.after(limits.leftMessageMsMax, () => session.abortStreams());
+  });
   try {
     await session.run();
     connection.end();
@@ -61,9 +67,13 @@ class Session {
     }
   }
 
-  close(): void {
+  abortStreams(): void {
     for (const stream of this.#streams.values()) stream.abort("the connection is over");
     this.#streams.clear();
+  }
+
+  close(): void {
+    this.abortStreams();
     this.#packer.close();
   }
 
