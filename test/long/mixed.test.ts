@@ -386,9 +386,14 @@ test(
     // Those of DaemonSets: others may be made elsewhere meanwhile, as qemu starts slowly.
     const running = () => read(ids, "pods", "-l", "app in (both,turned)");
     const before = await running();
+    const ofBoard = ["pgrep", "-f", "^/usr/bin/qemu-aarch64-static .*bramble agent"];
+    expect((await cluster.lab.exec("n2", ...ofBoard)).exitCode).toBe(0);
     const first = children.at(-1);
     first?.kill();
     await first?.exited;
+    await until("the board's agent has ended", WAIT_MS_MAX, async () => {
+      return (await cluster.lab.exec("n2", ...ofBoard)).exitCode === 1;
+    });
     startBoard();
     await until("the board runs a new pod", WAIT_MS_MAX, async () => {
       await apply(workload("Deployment", "later", "both", onArch("arm64")));
