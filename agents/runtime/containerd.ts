@@ -1,7 +1,7 @@
 /**
  * The calls of containerd's API that cost no process: what is there, signals, extra processes,
  * images. Making, starting and removing containers stays with nerdctl. Field numbers are those of
- * containerd's .proto files (services/*, types/*), the same in 1.6 and 2.x.
+ * containerd's .proto files (services/*, types/*), in 1.6 as in 2.x.
  */
 import type { OciSpec } from "#agents/runtime/ocispec.ts";
 import { type CallOptions, createGrpc, type Grpc, GrpcError, grpcCodes } from "#base/grpc.ts";
@@ -367,9 +367,16 @@ export class Containerd {
 
   /** Removes a name, and waits until what only it held is gone from the disk. */
   async removeImage(name: string): Promise<void> {
-    await orNothing(
-      this.#call("images.v1.Images/Delete", new Writer().text(1, name).bool(2, true)),
-    );
+    const request = new Writer().text(1, name).bool(2, true);
+    await orNothing(this.#call("images.v1.Images/Delete", request));
+  }
+
+  /** Ends what holds the parts of unfinished fetches, and waits until the disk is rid of them. */
+  async endLeases(): Promise<void> {
+    for (const lease of (await this.#call("leases.v1.Leases/List", new Writer())).all(1)) {
+      const request = new Writer().text(1, new Fields(lease).text(1)).bool(2, true);
+      await orNothing(this.#call("leases.v1.Leases/Delete", request));
+    }
   }
 
   /** A manifest or configuration; undefined when it is not there. */

@@ -3,7 +3,8 @@
  * files are not, so after a cut an image can be listed as complete while its files are empty, and
  * fetching it again keeps the broken snapshot (containerd#8973, #10655). A note is on the disk
  * before a fetch begins and goes once everything is synced; a note that outlived a boot names
- * images to be removed.
+ * images to be removed. What a fetch brought before it had an image is held by its lease, a day
+ * long, and no fetch brings it again while it is held: leases of an earlier boot end, too.
  */
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import type { Containerd, ImageRecord } from "#agents/runtime/containerd.ts";
@@ -100,11 +101,15 @@ export class Suspects {
     const { dir, containerd, log } = this.#parts;
     const bootId = await this.#parts.bootId();
     const removed: string[] = [];
+    const notes: Array<{ path: string; note: Note | undefined }> = [];
     for (const file of await readdir(dir).catch(() => [])) {
       const path = `${dir}/${file}`;
       const note = parse(await readFile(path, "utf8"));
       // Of this boot: the fetch goes on, or its files are at least in memory.
-      if (note?.bootId === bootId) continue;
+      if (note?.bootId !== bootId) notes.push({ path, note });
+    }
+    if (notes.some(({ note }) => note !== undefined)) await containerd.endLeases();
+    for (const { path, note } of notes) {
       // An unreadable note was cut off before its fetch began.
       const images = note === undefined ? [] : await containerd.images();
       for (const image of images) {

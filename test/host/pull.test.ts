@@ -1,9 +1,12 @@
 /** Images from a real registry with TLS and a password. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync, rmSync } from "node:fs";
+import { containerdGrpc } from "#agents/runtime/containerd.ts";
 import { type Run, runProcess } from "#base/process.ts";
+import { Writer } from "#base/proto.ts";
 import { imageTar, makeImage } from "#test/support/images.ts";
 import { startRegistry, type TestRegistry } from "#test/support/registry.ts";
-import { type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
+import { eventually, type HostRuntime, startHostRuntime } from "#test/support/runtime.ts";
 
 setDefaultTimeout(240_000);
 
@@ -167,4 +170,53 @@ test("what a power cut left half on the disk is removed, and fetched again whole
   await host.logWith(spec.logPath, "payload of the image");
   await booted.remove([id]);
   expect([...new Bun.Glob("*").scanSync(`${host.containerd.dir}/nerdctl/fetching`)]).toEqual([]);
+});
+
+test("what was half fetched when the power went is not in the way of the next try", async () => {
+  const file = `${host.containerd.dir}/part`;
+  await Bun.write(file, "part of an image");
+  const tar = `${host.containerd.dir}/part.tar`;
+  makeImage(tar, { name: "bramble.test/part:1", args: ["--file", `${file}:/part`] });
+  await registry.push(tar, "team/part:1");
+  const name = `${registry.host}/team/part:1`;
+  const blobs = `${host.containerd.root}/io.containerd.content.v1.content/blobs/sha256`;
+  const known = new Set(readdirSync(blobs));
+
+  const cut = host.another({
+    hostsDirs: [registry.hostsDir],
+    run: (argv, options) =>
+      argv[0] === "sync" ? new Promise(() => {}) : runProcess(argv, options),
+    bootId: async () => "before",
+  });
+  void cut.pull(name, auth());
+  const fetched = await eventually("the image", async () => {
+    const added = readdirSync(blobs).filter((digest) => !known.has(digest));
+    return (await cut.inspectImage(name)) && added;
+  });
+  // As it is where the power goes during the fetch: no image, but the lease of the fetch.
+  const grpc = containerdGrpc(host.containerd.address, host.containerd.namespace);
+  const call = (method: string, message: Writer) =>
+    grpc.unary(`containerd.services.${method}`, message.done(), { timeoutMs: 10_000 });
+  try {
+    await call("leases.v1.Leases/Create", new Writer().text(1, "fetch"));
+    for (const digest of fetched) {
+      const resource = new Writer().text(1, `sha256:${digest}`).text(2, "content");
+      const request = new Writer().text(1, "fetch").bytes(2, resource.done());
+      await call("leases.v1.Leases/AddResource", request);
+    }
+    await call("images.v1.Images/Delete", new Writer().text(1, name).bool(2, true));
+  } finally {
+    grpc.close();
+  }
+  expect(readdirSync(blobs)).toEqual(expect.arrayContaining(fetched));
+  // Not on the disk yet, while the record of it was.
+  for (const digest of fetched) rmSync(`${blobs}/${digest}`);
+
+  const booted = host.another({ hostsDirs: [registry.hostsDir], bootId: async () => "after" });
+  expect((await booted.pull(name, auth())).names).toEqual([name]);
+  expect(readdirSync(blobs)).toEqual(expect.arrayContaining(fetched));
+  const spec = host.spec("cat /part", { image: name });
+  const { id } = await booted.run(spec);
+  await host.logWith(spec.logPath, "part of an image");
+  await booted.remove([id]);
 });

@@ -11,11 +11,13 @@ import { Fields, Writer } from "#base/proto.ts";
 let dir: string;
 /** Digests of the images that containerd has, by name. */
 let images: Map<string, string>;
+let leases: Set<string>;
 let reachable: boolean;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "bramble-suspects-"));
   images = new Map([["old:1", "sha256:old"]]);
+  leases = new Set(["fetch-1", "fetch-2"]);
   reachable = true;
 });
 afterEach(() => rmSync(dir, { recursive: true }));
@@ -23,8 +25,13 @@ afterEach(() => rmSync(dir, { recursive: true }));
 const grpc: Grpc = {
   async unary(method, message) {
     if (!reachable) throw new Error("no containerd");
-    if (method.endsWith("/Delete")) images.delete(new Fields(message).text(1));
     const answer = new Writer();
+    if (method.endsWith("Leases/Delete")) leases.delete(new Fields(message).text(1));
+    if (method.endsWith("Leases/List")) {
+      for (const id of leases) answer.bytes(1, new Writer().text(1, id).done());
+    }
+    if (method.includes("Leases/")) return answer.done();
+    if (method.endsWith("/Delete")) images.delete(new Fields(message).text(1));
     for (const [name, digest] of images) {
       const target = new Writer().text(2, digest).done();
       answer.bytes(1, new Writer().text(1, name).bytes(3, target).done());
@@ -60,6 +67,18 @@ test("one that was not is taken back after a boot, and only then", async () => {
   expect(await boot("b").recover()).toEqual(["new:1"]);
   expect([...images.keys()]).toEqual(["old:1", "other:1"]);
   expect(readdirSync(dir)).toEqual([]);
+});
+
+test("what holds the parts of a fetch ends with the boot, and not before", async () => {
+  const done = await boot("a").begin("new:1");
+  await boot("a").recover();
+  expect([...leases]).toEqual(["fetch-1", "fetch-2"]);
+  await boot("b").recover();
+  expect([...leases]).toEqual([]);
+  leases.add("somebody");
+  await done();
+  await boot("c").recover();
+  expect([...leases]).toEqual(["somebody"]);
 });
 
 test("an image that is what it had been before the fetch is whole", async () => {
