@@ -65,12 +65,17 @@ remove() { # $1 name or ID
 }
 
 leave() {
-  local list own others
+  local list own others words i
   list=$(members 2>/dev/null) || { echo "the other members do not answer: on one of them, etcd.sh remove $(env_of ETCD_NAME)"; return; }
   own=$(awk -F, -v peer="$(env_of ETCD_LISTEN_PEER_URLS)" '$4 == peer { print $1 }' <<<"$list")
   others=$(awk -F, -v id="$own" '$1 != id && $5 != "" { print $5 }' <<<"$list" | paste -sd,)
   [ -n "$own" ] && [ -n "$others" ] || return 0
-  ctl "$others" member remove "$own" >/dev/null
+  # etcd lets none go until the others have been connected for five seconds.
+  for ((i = 0; i < 20; i++)); do
+    if words=$(ctl "$others" member remove "$own" 2>&1); then return 0; fi
+    sleep 1
+  done
+  die "this member has not left: on another machine, etcd.sh remove $(env_of ETCD_NAME): $(tail -1 <<<"$words")"
 }
 
 case ${1:-} in
