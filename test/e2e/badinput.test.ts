@@ -4,7 +4,7 @@
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { mkdir, readFile, symlink, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { parse } from "yaml";
 import { eventually, type Instance, run, startInstance } from "#test/support/instance.ts";
@@ -72,13 +72,6 @@ test("wrong use ends with 2, and nothing was made", async () => {
 }, 180_000);
 
 test("a machine that lacks something ends with 1 and says what", async () => {
-  const programs = join(cluster.dir, "bin");
-  await mkdir(programs);
-  for (const name of ["ip", "runc", "nerdctl"]) {
-    const path = Bun.which(name);
-    if (path === null) throw new Error(`${name} is missing`);
-    await symlink(path, join(programs, name));
-  }
   const cases: Array<[string[], RegExp]> = [
     [
       ["--containerd-address", "/nowhere.sock"],
@@ -92,7 +85,10 @@ test("a machine that lacks something ends with 1 and says what", async () => {
     expect(stderr).toMatch(message);
     expect(exitCode).toBe(1);
   }
-  const noIptables = await refused([], [], { PATH: programs });
+  // Programs are also looked for where PATH does not lead to.
+  const hide = `mount --bind "$0" "$(readlink -f "$(command -v iptables-restore)")" && exec "$@"`;
+  const hidden = ["unshare", "--mount", "sh", "-c", hide, await file("no-program", "")];
+  const noIptables = await refused([], hidden);
   expect(noIptables.stderr).toMatch(/^bramble: iptables-restore is missing/);
   expect(noIptables.exitCode).toBe(1);
   // In a user namespace without a mapping, root is nobody.
