@@ -125,10 +125,13 @@ export class Room {
     }
   }
 
-  /** Pods that use the node's resources, with what they were given. */
+  /**
+   * Pods that use the node's resources, with what they were given. What the API has no more is not
+   * among them, though it may take a while to end: the scheduler gave its place to others.
+   */
   #users(but?: PodWork): Pod[] {
     return [...this.#parts.workers.values()]
-      .filter((worker) => worker !== but)
+      .filter((worker) => worker !== but && worker.exists)
       .filter(({ record }) => record.verdict === undefined && !record.cleaned)
       .map(({ pod, record }) => allocatedPod(pod, record));
   }

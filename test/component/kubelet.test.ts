@@ -389,6 +389,19 @@ describe("a pod that does not fit", () => {
     expect(pod?.status).toMatchObject({ phase: "Failed", reason: "OutOfcpu" });
     expect(bench.runtime.size).toBe(0);
   });
+
+  test("fits where one was that the API has no more, though it has not ended yet", async () => {
+    const resources = { requests: { cpu: "1500m" } };
+    await bench.create("old", { containers: [container("old", { resources })] });
+    bench.runtime.immortal.add("old");
+    const ref = { namespace: "default", name: "old" };
+    await bench.client.delete(pods, ref, { gracePeriodSeconds: 0 });
+    await bench.create("new", { containers: [container("new", { resources })] });
+    await until(async () => (await bench.get("new"))?.status?.phase === "Running");
+    expect(bench.runtime.size).toBe(2);
+    bench.runtime.immortal.clear();
+    await until(() => bench.runtime.size === 1);
+  });
 });
 
 describe("a node that runs short", () => {
