@@ -10,6 +10,7 @@ import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
+import { findProgram } from "#base/programs.ts";
 
 export interface NftablesOptions {
   run: Run;
@@ -84,7 +85,7 @@ class NftablesWriter implements TableWriter {
   clear(): Promise<void> {
     return this.#inTurn(async () => {
       // Without the program there is no table of ours.
-      if (Bun.which("nft") === null) return;
+      if (findProgram("nft") === null) return;
       await this.#run(`add table ${this.#address}\ndelete table ${this.#address}\n`);
       this.#wanted = undefined;
       this.#known = undefined;

@@ -1,4 +1,5 @@
 /** The terminal that the command line was typed in: raw keys, its size, and bytes as they come. */
+import { findProgram } from "#base/programs.ts";
 
 export interface Size {
   width: number;
@@ -18,7 +19,8 @@ export function rawMode(onResize: (size: Size) => void): () => void {
   const resized = (): void => onResize(terminalSize());
   process.stdin.setRawMode(true);
   // Raw mode leaves output alone, and the other side ends its lines itself.
-  const translate = (how: string) => Bun.which("stty") && Bun.spawnSync(["stty", how], STDIN);
+  const stty = findProgram("stty");
+  const translate = (how: string) => stty && Bun.spawnSync([stty, how], STDIN);
   translate("-opost");
   process.stdout.on("resize", resized);
   resized();
