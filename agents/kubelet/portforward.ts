@@ -1,7 +1,7 @@
 /** One forwarded port: bytes between a channel and a socket in the pod's network namespace. */
 import type { Socket } from "bun";
 import { dialLoopback } from "#agents/kubelet/native.ts";
-import { type Channel, channelPair } from "#base/channel.ts";
+import { type Channel, channelPair, whenLeft } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import { type Reading, readingOf } from "#base/reading.ts";
@@ -114,12 +114,8 @@ export async function forwardPort(options: ForwardOptions): Promise<Channel> {
       ...(secure && { handshake: () => ready.resolve() }),
     },
   });
-  // A port that takes nothing does not hide that its client has left.
-  void own.closed.then((reason) => {
-    if (reason === undefined || state.closed) return;
-    clock.after(limits.leftMessageMsMax, () => {
-      if (!state.closed) socket.terminate();
-    });
+  whenLeft(own, clock, () => {
+    if (!state.closed) socket.terminate();
   });
   if (secure) await Promise.race([ready.promise, own.closed]);
   void pump(socket);

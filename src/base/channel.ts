@@ -95,10 +95,42 @@ export function channelPair(): [Channel, Channel] {
   return [side(there, back), side(back, there)];
 }
 
+/** What is left to whoever takes the messages of a client that went away. */
+export interface Grace {
+  /** A message was taken: the next one has as long. */
+  renew(): void;
+  stop(): void;
+}
+
+/**
+ * A side that takes nothing does not hide that the other one has left: calls `giveUp`
+ * `leftMessageMsMax` after `from` was aborted, or was renewed since.
+ */
+export function whenLeft(from: Channel, clock: Clock, giveUp: () => void): Grace {
+  let left = false;
+  let stopped = false;
+  let cancel: Cancel = () => undefined;
+  const renew = (): void => {
+    cancel();
+    if (left && !stopped) cancel = clock.after(limits.leftMessageMsMax, giveUp);
+  };
+  void from.closed.then((reason) => {
+    left = reason !== undefined;
+    renew();
+  });
+  return {
+    renew,
+    stop() {
+      stopped = true;
+      cancel();
+    },
+  };
+}
+
 /**
  * Sends the messages of `from` on to `to`, each as `change` makes it, until there are no more.
- * Rejects when one of them was aborted. A side that takes nothing does not hide that the other one
- * has left: what was under way then has `leftMessageMsMax` to be taken, message by message.
+ * Rejects when one of them was aborted. What was under way when `from` left is given up as
+ * `whenLeft` says, message by message.
  */
 export async function carry(
   from: Channel,
@@ -106,27 +138,16 @@ export async function carry(
   change: (message: Uint8Array) => Uint8Array | undefined = (message) => message,
   clock: Clock = realClock,
 ): Promise<void> {
-  let left = false;
-  let sending = false;
-  let cancel: Cancel = () => undefined;
-  const limit = () => {
-    cancel = clock.after(limits.leftMessageMsMax, () => to.abort("the other side went away"));
-  };
-  void from.closed.then((reason) => {
-    left = reason !== undefined;
-    if (left && sending) limit();
-  });
-  for await (const message of from.messages) {
-    const changed = change(message);
-    if (changed === undefined) continue;
-    sending = true;
-    if (left) limit();
-    try {
+  const grace = whenLeft(from, clock, () => to.abort("the other side went away"));
+  try {
+    for await (const message of from.messages) {
+      const changed = change(message);
+      if (changed === undefined) continue;
       await to.send(changed);
-    } finally {
-      sending = false;
-      cancel();
+      grace.renew();
     }
+  } finally {
+    grace.stop();
   }
 }
 

@@ -13,7 +13,7 @@ import {
   type Headers,
 } from "#api/stream/spdy/frames.ts";
 import { HeaderPacker } from "#api/stream/spdy/packer.ts";
-import { type Channel, channelPair } from "#base/channel.ts";
+import { type Channel, channelPair, whenLeft } from "#base/channel.ts";
 import { type Clock, realClock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
@@ -35,16 +35,14 @@ export async function serveSpdy(
   clock: Clock = realClock,
 ): Promise<void> {
   const session = new Session(connection, onStream);
-  // A stream whose other side takes nothing does not hide that the client has left.
-  void connection.closed.then((reason) => {
-    if (reason !== undefined) clock.after(limits.leftMessageMsMax, () => session.abortStreams());
-  });
+  const grace = whenLeft(connection, clock, () => session.abortStreams());
   try {
     await session.run();
     connection.end();
   } catch (error) {
     connection.abort(error instanceof Error ? error.message : "SPDY failed");
   } finally {
+    grace.stop();
     session.close();
   }
 }
