@@ -48,6 +48,11 @@ const md5 = async (file: Blob): Promise<string> => {
 /** Open files of the server: streams that nobody ends stay among them. */
 const openFiles = (): number => readdirSync(`/proc/${cluster.process?.pid}/fd`).length;
 
+const kubectl = (...argv: string[]) => ["kubectl", "--kubeconfig", cluster.kubeconfig, ...argv];
+
+/** A command in the container that gets what kubectl is given. */
+const withInput = (...command: string[]) => kubectl("exec", "-i", "source", "--", ...command);
+
 const processes = async (text: string): Promise<number> => {
   const argv = ["exec", "source", "--", "ps"];
   const { exitCode, stdout, stderr } = await cluster.kubectl(argv, { timeoutMs: 30_000 });
@@ -67,8 +72,8 @@ function unread(port: number): Socket {
 
 async function forwarded(use: (url: string) => Promise<void>): Promise<void> {
   const port = await freePort();
-  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "port-forward", "pod/source"];
-  const child = Bun.spawn([...argv, `${port}:8080`], { stdout: "ignore", stderr: "ignore" });
+  const argv = kubectl("port-forward", "pod/source", `${port}:8080`);
+  const child = Bun.spawn(argv, { stdout: "ignore", stderr: "ignore" });
   const url = `http://127.0.0.1:${port}`;
   try {
     await eventually("it answers", 60_000, async () => (await fetch(`${url}/small`)).ok);
@@ -118,11 +123,10 @@ test("50 at once are answered, and nothing stays of them when their client is ki
 
 test("commands end with clients that die while their input is not read", async () => {
   const before = openFiles();
-  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];
   // More than a pipe and the queues on the way to it hold, less than stops the server's reading.
   const stdin = new Uint8Array(800_000);
   const children = Array.from({ length: 5 }, () =>
-    Bun.spawn([...argv, "sleep", "88888"], { stdin, stdout: "ignore", stderr: "ignore" }),
+    Bun.spawn(withInput("sleep", "88888"), { stdin, stdout: "ignore", stderr: "ignore" }),
   );
   const running = () => processes("sleep 88888");
   await eventually("the commands run", 60_000, async () => (await running()) === 5);
@@ -133,10 +137,9 @@ test("commands end with clients that die while their input is not read", async (
 
 test("commands that end before their input leave nothing behind", async () => {
   const before = openFiles();
-  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];
   const zeros = Bun.file("/dev/zero");
   for (let i = 0; i < 20; i++) {
-    const child = Bun.spawn([...argv, "true"], {
+    const child = Bun.spawn(withInput("true"), {
       stdin: zeros,
       stdout: "ignore",
       stderr: "ignore",
@@ -148,9 +151,8 @@ test("commands that end before their input leave nothing behind", async () => {
 
 test("commands of clients that die end with them", async () => {
   const before = openFiles();
-  const argv = ["kubectl", "--kubeconfig", cluster.kubeconfig, "exec", "-i", "source", "--"];
   const children = Array.from({ length: 5 }, () =>
-    Bun.spawn([...argv, "sleep", "77777"], { stdin: "pipe", stdout: "ignore", stderr: "ignore" }),
+    Bun.spawn(withInput("sleep", "77777"), { stdin: "pipe", stdout: "ignore", stderr: "ignore" }),
   );
   const running = () => processes("sleep 77777");
   await eventually("the commands run", 60_000, async () => (await running()) === 5);
