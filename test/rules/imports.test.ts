@@ -233,6 +233,19 @@ test("only agents/runtime speaks of nerdctl; src/main takes its flag", () => {
   expect(speakers).toEqual([]);
 });
 
+test("only src/base/programs.ts asks where a program is", () => {
+  const askers = product
+    .filter(({ path }) => path !== "src/base/programs.ts")
+    .flatMap((source) =>
+      codeOf(source).flatMap((line, i) =>
+        /\bBun\.which\b/.test(line)
+          ? [`${source.path}:${i + 1}: findProgram knows more folders`]
+          : [],
+      ),
+    );
+  expect(askers).toEqual([]);
+});
+
 test("only src/store speaks SQL", () => {
   const speakers = product
     .filter(({ path }) => !path.startsWith("src/store/"))
