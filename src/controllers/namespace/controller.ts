@@ -1,4 +1,6 @@
 import { messageOf } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
+import type { Caches } from "#client/cache.types.ts";
 import { type Client, isNotFound } from "#client/client.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { contentKinds } from "#controllers/common/content.ts";
@@ -27,16 +29,35 @@ async function look(client: Client, state: Reading): Promise<Reading> {
   return { ...state, content, failures };
 }
 
+/**
+ * A look lists all that is left, and what it tells of that is a reason for the next: the more there
+ * is, the longer it waits, so that each pod that goes costs the same among many as among few.
+ */
+const SPACING_MS_PER_POD = 0.5;
+const SPACING_MS_MAX = 5_000;
+
+function spacingMs(caches: Caches): number {
+  const left = caches
+    .of(namespaces)
+    .list()
+    .filter(({ metadata }) => metadata.deletionTimestamp !== undefined)
+    .map(({ metadata }) => caches.of(pods).count(metadata.name));
+  const longMs = Math.min(SPACING_MS_MAX, SPACING_MS_PER_POD * Math.max(0, ...left));
+  return Math.max(limits.controllerSpacingMs, longMs);
+}
+
 export const namespaceController: Controller<Reading> = {
   name: "namespace",
   kind: namespaces,
+  spacingMs,
   triggers: [
-    // The end of a pod is what a namespace waits for longest.
+    // The end of the last pod is what a namespace waits for longest. One look goes through all that
+    // is left, so that the others' ends ask for none: its next is due by time.
     trigger(
       pods,
-      (pod, caches) => {
-        const namespace = caches.of(namespaces).get(pod.metadata.namespace ?? "");
-        return namespace?.metadata.deletionTimestamp ? [namespace.metadata.name] : [];
+      ({ metadata: { namespace: name = "" } }, caches) => {
+        if (caches.of(pods).holds(name)) return [];
+        return caches.of(namespaces).get(name)?.metadata.deletionTimestamp ? [name] : [];
       },
       { changed: ({ after }) => after === undefined },
     ),
