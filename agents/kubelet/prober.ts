@@ -1,9 +1,9 @@
 /** One probe of a container: what it asks and what it takes for an answer. */
 
 import { grpcHealth } from "#agents/kubelet/grpchealth.ts";
+import { askHttp, dialProblem } from "#agents/kubelet/httpask.ts";
 import type { Runtime } from "#agents/runtime/runtime.ts";
 import { messageOf } from "#base/errors.ts";
-import { limits } from "#base/limits.ts";
 import type { Container, HTTPGetAction, IntOrString, Probe } from "#resources/types.gen.ts";
 
 export interface ProbeAnswer {
@@ -28,24 +28,26 @@ export function portNumber(port: IntOrString, container: Container): number | un
   return /^\d+$/.test(port) ? Number(port) : undefined;
 }
 
+/** As upstream, and as browsers once did. */
+const REDIRECTS_MAX = 10;
+
 const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
-async function bodyText(response: Response): Promise<string> {
-  const reader = response.body?.getReader();
-  if (reader === undefined) return "";
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    chunks.push(value);
-    size += value.length;
-    if (size >= limits.probeBodyBytesMax) {
-      await reader.cancel();
-      break;
+/** @throws TypeError where a name or value is none that HTTP knows. */
+function probeHeaders(action: HTTPGetAction): Headers {
+  const headers = new Headers({ "user-agent": "kube-probe/1.34", accept: "*/*" });
+  const given = new Set<string>();
+  for (const { name, value } of action.httpHeaders ?? []) {
+    const key = name.toLowerCase();
+    if (key === "accept" || key === "user-agent") {
+      // Theirs takes the place of ours; an empty one means none.
+      if (!given.has(key)) headers.delete(name);
+      given.add(key);
+      if (value === "") continue;
     }
+    headers.append(name, value);
   }
-  return Buffer.concat(chunks).subarray(0, limits.probeBodyBytesMax).toString("utf8");
+  return headers;
 }
 
 /**
@@ -62,37 +64,24 @@ export async function httpGet(
   if (port === undefined) return { ok: false, message: `couldn't find port: ${action.port}` };
   const scheme = (action.scheme ?? "HTTP").toLowerCase();
   const path = (action.path ?? "/").replace(/^(?!\/)/, "/");
-  const url = `${scheme}://${bracketed(action.host || ip)}:${port}${path}`;
-  const headers = new Headers({ "user-agent": "kube-probe/1.34", accept: "*/*" });
-  for (const { name, value } of action.httpHeaders ?? []) {
-    if (value === "" && /^(accept|user-agent)$/i.test(name)) headers.delete(name);
-    else headers.append(name, value);
-  }
+  const first = `${scheme}://${bracketed(action.host || ip)}:${port}${path}`;
   try {
-    let current = url;
+    const headers = probeHeaders(action);
+    let url = new URL(first);
     for (let hop = 0; ; hop++) {
-      const response = await fetch(current, {
-        headers,
-        redirect: "manual",
-        keepalive: false,
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(scheme === "https" && { tls: { rejectUnauthorized: false } }),
-      });
-      const next = response.headers.get("location");
-      if (response.status >= 300 && response.status < 400 && next !== null && hop < 10) {
-        const target = new URL(next, current);
-        if (target.hostname === new URL(url).hostname) {
-          await response.body?.cancel();
-          current = target.href;
+      const { status, location } = await askHttp({ url, headers, timeoutMs });
+      if (status >= 300 && status < 400 && location !== undefined && hop < REDIRECTS_MAX) {
+        const target = new URL(location, url);
+        if (target.hostname === url.hostname) {
+          url = target;
           continue;
         }
       }
-      const body = await bodyText(response);
-      if (response.status >= 200 && response.status < 400) return { ok: true, message: body };
-      return { ok: false, message: `HTTP probe failed with statuscode: ${response.status}` };
+      if (status >= 200 && status < 400) return { ok: true, message: "" };
+      return { ok: false, message: `HTTP probe failed with statuscode: ${status}` };
     }
   } catch (error) {
-    return { ok: false, message: `Get "${url}": ${messageOf(error)}` };
+    return { ok: false, message: `Get "${first}": ${messageOf(error)}` };
   }
 }
 
@@ -106,10 +95,10 @@ async function tcpConnect(host: string, port: number, timeoutMs: number): Promis
       open: () => outcome.resolve(""),
       data: () => {},
       error: (_socket, error) => outcome.resolve(messageOf(error)),
-      connectError: (_socket, error) => outcome.resolve(messageOf(error)),
+      connectError: (_socket, error) => outcome.resolve(dialProblem(error)),
     },
   });
-  connecting.catch((error: unknown) => outcome.resolve(messageOf(error)));
+  connecting.catch((error: Error) => outcome.resolve(dialProblem(error)));
   const problem = await outcome.promise;
   clearTimeout(timer);
   connecting.then(

@@ -286,6 +286,8 @@ export const limits = {
   earlyExitsMax: 256,
   /** Body of an HTTP probe's answer that is looked at (upstream: 10 KiB). */
   probeBodyBytesMax: 10 * 1024,
+  /** Head of an HTTP probe's answer. */
+  probeHeadBytesMax: 64 * 1024,
   /** A container that was never ready is asked again sooner than its period says, from this on. */
   probeEagerMsMin: 50,
   /** What the node's disk had no room for is written again after this. */

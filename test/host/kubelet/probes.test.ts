@@ -188,6 +188,6 @@ test.concurrent("an answer that takes too long is a failure, and ends the contai
   // The probe's own grace counts, not the minute of the pod.
   const pod = await k.until("late", (one) => statusOf(one)?.restartCount === 1);
   expect(statusOf(pod)?.lastState?.terminated?.exitCode).toBe(137);
-  await k.said("late", "Unhealthy", /took more than 1000 ms|timed out/);
+  await k.said("late", "Unhealthy", /took more than 1000 ms|deadline exceeded/);
   await k.remove("late", 1);
 });
