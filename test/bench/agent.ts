@@ -1,11 +1,11 @@
 /** A node agent in a process of its own, which joins a server without one. */
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
-import { whenOver } from "#test/bench/ends.ts";
-import { must, tidy } from "#test/bench/programs.ts";
+import { goesOn, whenOver } from "#test/bench/ends.ts";
+import { benchDir, endNode, takeMachine } from "#test/bench/machine.ts";
+import { must } from "#test/bench/programs.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
+import type { PrivateContainerd } from "#test/support/containerd.ts";
 
 export interface BenchAgent {
   readonly pid: number;
@@ -32,13 +32,15 @@ async function nodeReady(server: BenchServer, alive: () => boolean): Promise<voi
 
 export async function startAgent(options: {
   binary: string;
-  containerd: { address: string; namespace: string };
+  containerd: PrivateContainerd;
   server: BenchServer;
 }): Promise<BenchAgent> {
   const { binary, containerd, server } = options;
   const kubeconfig = join(server.dataDir, "kubeconfig");
   const token = await must([binary, "token", "create", "--kubeconfig", kubeconfig]);
-  const dataDir = mkdtempSync(join(tmpdir(), "bramble-bench-agent-"));
+  await takeMachine();
+  goesOn();
+  const dataDir = benchDir("agent");
   const log = Bun.file(`${dataDir}.log`);
   const flags = [
     ["--server", server.url, "--token", token.trim(), "--node-name", "bench-agent"],
@@ -47,17 +49,12 @@ export async function startAgent(options: {
     ["--disable", "discovery"],
   ].flat();
   const child = Bun.spawn([binary, "agent", "--data-dir", dataDir, ...flags], {
+    detached: true,
     stdin: "ignore",
     stdout: log,
     stderr: log,
   });
-  const end = whenOver(async () => {
-    child.kill();
-    await child.exited;
-    await tidy([binary, "delete", "--data-dir", dataDir]);
-    rmSync(dataDir, { recursive: true, force: true });
-    rmSync(`${dataDir}.log`, { force: true });
-  });
+  const end = whenOver(() => endNode({ binary, dataDir, containerd }, child));
   try {
     await nodeReady(server, () => child.exitCode === null);
   } catch (error) {

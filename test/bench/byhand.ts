@@ -2,11 +2,11 @@
  * Pods as a shell script would start them: a namespace, the CNI bridge, `nerdctl run`. What this
  * machine can do without an API, a scheduler, records or a status: the yardstick of a burst.
  */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { whenOver } from "#test/bench/ends.ts";
 import { imageOf } from "#test/bench/image.ts";
+import { benchDir, forget } from "#test/bench/machine.ts";
 import { must, tidy } from "#test/bench/programs.ts";
 import type { PrivateContainerd } from "#test/support/containerd.ts";
 
@@ -37,6 +37,19 @@ const cni = (dir: string, plugins: string, command: string): string =>
   `CNI_COMMAND=${command} CNI_CONTAINERID=$p CNI_NETNS=/run/netns/$p CNI_IFNAME=eth0 ` +
   `CNI_PATH=${plugins} ${plugins}/bridge < ${dir}/net.json >/dev/null`;
 
+/** Names of the namespaces that there are: those of a killed measurement, too. */
+async function namespaces(): Promise<string[]> {
+  const lines = (await tidy(["ip", "netns", "list"])).split("\n");
+  return lines
+    .map((line) => line.split(" ")[0] ?? "")
+    .filter((name) => name.startsWith(`${NAMESPACE}-`));
+}
+
+async function dropNetwork(): Promise<void> {
+  for (const name of await namespaces()) await tidy(["ip", "netns", "del", name]);
+  await tidy(["sh", "-c", `ip link del ${BRIDGE} 2>/dev/null || true`]);
+}
+
 export class ByHand {
   readonly #dir: string;
 
@@ -45,12 +58,16 @@ export class ByHand {
   }
 
   static async open(containerd: PrivateContainerd): Promise<ByHand> {
-    const dir = join(tmpdir(), `bramble-bench-byhand-${process.pid}`);
+    await dropNetwork();
+    const dir = benchDir("byhand");
+    whenOver(async () => {
+      await dropNetwork();
+      forget(dir);
+    });
     const plugins = process.env["CNI_PATH"] ?? "/usr/lib/cni";
     const at = ["--address", containerd.address, "--namespace", NAMESPACE];
     const nerdctl = ["nerdctl", ...at, "--data-root", `${dir}/nerdctl`];
     const { name, path } = await imageOf();
-    mkdirSync(dir, { recursive: true });
     const own = `--network ns:/run/netns/$p --hostname $p --log-driver file://${dir}/$p.log`;
     const run = `run -d --pull never ${own} --annotation io.containerd.runc.v2.group=$p`;
     const scripts = {
@@ -68,10 +85,6 @@ export class ByHand {
     }
     const remove = `${nerdctl.join(" ")} ps -aq | xargs -r ${nerdctl.join(" ")} rm -f`;
     writeFileSync(`${dir}/remove`, `#!/bin/sh -e\n${remove} >/dev/null\n`, { mode: 0o755 });
-    whenOver(async () => {
-      await tidy(["sh", "-c", `ip link del ${BRIDGE} 2>/dev/null || true`]);
-      rmSync(dir, { recursive: true, force: true });
-    });
     await must([...nerdctl, "load", "-i", path]);
     return new ByHand(dir);
   }

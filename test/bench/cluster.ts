@@ -22,7 +22,7 @@ import { pods } from "#resources/kinds/pod.ts";
 import { services } from "#resources/kinds/service.ts";
 import type { Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
-import { endAll, whenOver } from "#test/bench/ends.ts";
+import { endProcess, measureAll, whenOver } from "#test/bench/ends.ts";
 import type { HollowStats } from "#test/bench/hollow.ts";
 import { cpuSeconds, cpuTimes, memory } from "#test/bench/process.ts";
 import { BRAMBLE, buildBramble } from "#test/bench/programs.ts";
@@ -76,10 +76,7 @@ async function startHollow(server: BenchServer, token: string): Promise<Hollow> 
     stdout: "pipe",
     stderr: "inherit",
   });
-  whenOver(async () => {
-    child.kill();
-    await child.exited;
-  });
+  whenOver(() => endProcess(child));
   const lines = readLines(new Response(child.stdout));
   const next = async (): Promise<HollowStats> => {
     const { value, done } = await lines.next();
@@ -309,7 +306,6 @@ async function main(): Promise<void> {
     // Room for 1,000 nodes' ranges; heartbeats are taken away for a while on purpose.
     flags: ["--cluster-cidr", "10.128.0.0/12", "--node-grace-seconds", "120"],
   });
-  whenOver(() => server.end());
   const client = createClient((request) => fetch(request, { tls: { rejectUnauthorized: false } }), {
     base: server.url,
     headers: { authorization: `Bearer ${server.token}` },
@@ -331,12 +327,4 @@ async function main(): Promise<void> {
   row("at the end", `RSS ${memory(server.pid).rssMb.toFixed(0)} MB`);
 }
 
-try {
-  await main();
-} catch (error) {
-  console.error(error);
-  process.exitCode = 1;
-} finally {
-  await endAll();
-  process.exit();
-}
+await measureAll(main);

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { endAll, measuring, whenOver } from "#test/bench/ends.ts";
+import { measureAll, measuring, whenOver } from "#test/bench/ends.ts";
 import { must } from "#test/bench/programs.ts";
 import { freePort } from "#test/bench/server.ts";
 
@@ -235,9 +235,5 @@ export function ingressText({ bramble, caddy, haproxy }: IngressTable): string {
 }
 
 if (import.meta.main) {
-  try {
-    console.log(ingressText(await measureIngress()));
-  } finally {
-    await endAll();
-  }
+  await measureAll(async () => console.log(ingressText(await measureIngress())));
 }

@@ -9,14 +9,15 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startAgent } from "#test/bench/agent.ts";
-import { endAll, interrupted, whenOver } from "#test/bench/ends.ts";
+import { measureAll } from "#test/bench/ends.ts";
 import { type Figure, figuresTable } from "#test/bench/figures.ts";
 import { loadImage } from "#test/bench/image.ts";
+import { openContainerd } from "#test/bench/machine.ts";
 import { measureAgent, type NodeCost } from "#test/bench/nodecost.ts";
 import { type Pods, podLoad, reserveNetwork } from "#test/bench/podload.ts";
 import { buildBramble, must } from "#test/bench/programs.ts";
 import { startServer } from "#test/bench/server.ts";
-import { type PrivateContainerd, startContainerd } from "#test/support/containerd.ts";
+import type { PrivateContainerd } from "#test/support/containerd.ts";
 
 const { values: flags } = parseArgs({
   options: {
@@ -97,39 +98,36 @@ async function measureApart(binary: string, containerd: PrivateContainerd): Prom
   return cost;
 }
 
-async function measureStarts(binary: string, containerd: PrivateContainerd): Promise<Pods> {
+async function measureStarts(
+  binary: string,
+  containerd: PrivateContainerd,
+  network: string,
+): Promise<Pods> {
   console.error("… pods, one at a time and many at once");
   const server = await startServer({ binary, containerd });
   await loadImage(containerd.address, containerd.namespace);
-  const pods = await podLoad(server, containerd, Number(flags.rounds));
+  const pods = await podLoad(server, { containerd, network, rounds: Number(flags.rounds) });
   await server.end();
   return pods;
 }
 
 async function measure(): Promise<Measured> {
   const binary = await buildBramble();
-  await reserveNetwork();
-  const containerd = await startContainerd("bench");
-  whenOver(() => containerd.close());
+  const network = await reserveNetwork();
+  const containerd = await openContainerd(binary);
   const measured: Measured = {};
   if (wants("agent")) measured.cost = await measureApart(binary, containerd);
-  if (wants("pods")) measured.pods = await measureStarts(binary, containerd);
+  if (wants("pods")) measured.pods = await measureStarts(binary, containerd, network);
   return measured;
 }
 
-try {
+await measureAll(async () => {
   if (process.getuid?.() !== 0) throw new Error("measuring pods needs root");
-  const measured = await Promise.race([measure(), interrupted]);
+  const measured = await measure();
   const figures = figuresOf(measured);
   console.log(JSON.stringify(measured));
   console.log(`\n${figuresTable(figures)}`);
   const commit = (await must(["git", "rev-parse", "--short=12", "HEAD"])).trim();
   const last = { commit, date: new Date().toISOString(), load: loadavg()[0], figures, measured };
   writeFileSync(join(import.meta.dir, "last-node.json"), `${JSON.stringify(last, null, 2)}\n`);
-} catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
-process.exit();
+});

@@ -1,8 +1,8 @@
 /** Kubernetes' own API server on etcd, as its defaults are, for the same load in the same run. */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { whenOver } from "#test/bench/ends.ts";
+import { goesOn, whenOver } from "#test/bench/ends.ts";
+import { benchDir, forget } from "#test/bench/machine.ts";
 import { must, peerPrograms } from "#test/bench/programs.ts";
 import { freePort, ready, type Target } from "#test/bench/server.ts";
 
@@ -16,6 +16,7 @@ export interface Peer extends Target {
 const TOKEN = "peer-token";
 
 function start(argv: string[], log: string): Bun.Subprocess {
+  goesOn();
   const child = Bun.spawn(argv, {
     stdin: "ignore",
     stdout: Bun.file(log),
@@ -71,8 +72,8 @@ async function apiserverFlags(
 
 export async function startPeer(options: PeerOptions = {}): Promise<Peer> {
   const { apiserver, etcd } = await peerPrograms();
-  const dir = mkdtempSync(join(tmpdir(), "bramble-bench-peer-"));
-  const end = whenOver(() => rmSync(dir, { recursive: true, force: true }));
+  const dir = benchDir("peer");
+  const end = whenOver(() => forget(dir));
   const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
   const store = start([etcd, ...etcdFlags(dir, client, peer)], join(dir, "etcd.log"));
   const flags = await apiserverFlags(dir, client, port, options);

@@ -1,6 +1,5 @@
 /** Pods through the API beside plain `nerdctl run -d` of the same image, in turns. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
 import { linesOf } from "#test/bench/apiload.ts";
@@ -8,6 +7,8 @@ import { ByHand } from "#test/bench/byhand.ts";
 import { dropCniRules, sharedChains } from "#test/bench/cnirules.ts";
 import { whenOver } from "#test/bench/ends.ts";
 import { imageOf } from "#test/bench/image.ts";
+import { benchDir, forget, takeMachine } from "#test/bench/machine.ts";
+import { processesWith } from "#test/bench/process.ts";
 import { loadProgram, must, tidy } from "#test/bench/programs.ts";
 import type { Target } from "#test/bench/server.ts";
 import { median } from "#test/bench/statistics.ts";
@@ -67,31 +68,36 @@ const network = (dir: string) => ({
   ],
 });
 
-const DIR = join(tmpdir(), `bramble-bench-cni-${process.pid}`);
 const HOOK_MS_MAX = 5_000;
 
 /** Hooks of a container's start outlive whoever started it, and make rules until they end. */
-async function hooksOver(): Promise<void> {
+async function hooksOver(dir: string): Promise<void> {
   const end = performance.now() + HOOK_MS_MAX;
-  while (performance.now() < end) {
-    // The brackets keep the shell from finding its own words.
-    const found = await tidy(["sh", "-c", `pgrep -f '[/]${DIR.slice(1)}' || true`]);
-    if (found.trim() === "") return;
-    await sleep(realClock, 100);
-  }
+  while (performance.now() < end && processesWith(dir).length > 0) await sleep(realClock, 100);
 }
 
-/** Before the containerd whose containers use it, so that it goes after them. */
-export async function reserveNetwork(): Promise<void> {
+async function dropNetwork(chains: readonly string[]): Promise<void> {
+  await tidy(["sh", "-c", `ip link del ${BRIDGE} 2>/dev/null || true`]);
+  await dropCniRules({ mark: "yardstick-", bridge: BRIDGE, subnet: SUBNET }, chains);
+}
+
+/**
+ * Before the containerd whose containers use it, so that it goes after them. The answer is its
+ * folder. @throws where another measurement has it.
+ */
+export async function reserveNetwork(): Promise<string> {
+  await takeMachine();
+  // A killed measurement left it, and its chains with it.
+  if (existsSync(`/sys/class/net/${BRIDGE}`)) await dropNetwork([]);
   const chains = await sharedChains();
+  const dir = benchDir("cni");
   whenOver(async () => {
-    await hooksOver();
-    await tidy(["sh", "-c", `ip link del ${BRIDGE} 2>/dev/null || true`]);
-    await dropCniRules({ mark: "yardstick-", bridge: BRIDGE, subnet: SUBNET }, chains);
-    rmSync(DIR, { recursive: true, force: true });
+    await hooksOver(dir);
+    await dropNetwork(chains);
+    forget(dir);
   });
-  mkdirSync(DIR, { recursive: true });
-  writeFileSync(join(DIR, "bench.conflist"), JSON.stringify(network(DIR)));
+  writeFileSync(join(dir, "bench.conflist"), JSON.stringify(network(dir)));
+  return dir;
 }
 
 /** Plain nerdctl, in a namespace and a network of its own. */
@@ -106,8 +112,8 @@ class Yardstick {
     ].flat();
   }
 
-  static async open(containerd: PrivateContainerd): Promise<Yardstick> {
-    const self = new Yardstick(containerd, DIR);
+  static async open(containerd: PrivateContainerd, dir: string): Promise<Yardstick> {
+    const self = new Yardstick(containerd, dir);
     await must([...self.#nerdctl, "load", "-i", (await imageOf()).path]);
     return self;
   }
@@ -140,12 +146,16 @@ const find = (lines: readonly Line[], op: string): Line => {
   return line;
 };
 
-export async function podLoad(
-  target: Target,
-  containerd: PrivateContainerd,
-  rounds: number,
-): Promise<Pods> {
-  const yardstick = await Yardstick.open(containerd);
+export interface PodLoad {
+  readonly containerd: PrivateContainerd;
+  /** Of `reserveNetwork`. */
+  readonly network: string;
+  readonly rounds: number;
+}
+
+export async function podLoad(target: Target, load: PodLoad): Promise<Pods> {
+  const { containerd, rounds } = load;
+  const yardstick = await Yardstick.open(containerd, load.network);
   const serial = ["-serial", String(AT_A_TIME), "-burst", "0", "-replicas", "0"];
   const seen: Array<{ ready: number; gone: number; plain: number }> = [];
   // The first round warms both up.

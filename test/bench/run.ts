@@ -12,16 +12,17 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { realClock, sleep } from "#base/clock.ts";
 import { apiLoad, type Loads } from "#test/bench/apiload.ts";
-import { endAll, interrupted, whenOver } from "#test/bench/ends.ts";
+import { measureAll } from "#test/bench/ends.ts";
 import { figuresOf, figuresTable, loadsTable, type Measured } from "#test/bench/figures.ts";
 import { measureIdle } from "#test/bench/idle.ts";
 import { loadImage } from "#test/bench/image.ts";
+import { openContainerd } from "#test/bench/machine.ts";
 import { startPeer } from "#test/bench/peers.ts";
 import { podLoad, reserveNetwork } from "#test/bench/podload.ts";
 import { memory } from "#test/bench/process.ts";
 import { buildBramble, must } from "#test/bench/programs.ts";
 import { startServer } from "#test/bench/server.ts";
-import { type PrivateContainerd, startContainerd } from "#test/support/containerd.ts";
+import type { PrivateContainerd } from "#test/support/containerd.ts";
 
 const PARTS = ["start", "api", "pods", "idle", "durability"] as const;
 const STARTS = 5;
@@ -40,13 +41,6 @@ const { values: flags } = parseArgs({
 const rounds = Number(flags.rounds);
 const wants = (part: (typeof PARTS)[number]): boolean => flags.only.split(",").includes(part);
 const say = (text: string): void => console.error(`… ${text}`);
-
-async function openContainerd(binary: string): Promise<PrivateContainerd> {
-  const containerd = await startContainerd("bench");
-  whenOver(() => containerd.close());
-  say(`containerd and ${binary} are there`);
-  return containerd;
-}
 
 async function measureStart(binary: string, containerd: PrivateContainerd): Promise<number[]> {
   const took: number[] = [];
@@ -85,7 +79,11 @@ async function measureApi(binary: string): Promise<Measured> {
   return { ours, rss, ...(peer !== undefined && { peers }) };
 }
 
-async function measureNode(binary: string, containerd: PrivateContainerd): Promise<Measured> {
+async function measureNode(
+  binary: string,
+  containerd: PrivateContainerd,
+  network: string | undefined,
+): Promise<Measured> {
   const { address, namespace } = containerd;
   const server = await startServer({ binary, containerd });
   await loadImage(address, namespace);
@@ -93,11 +91,11 @@ async function measureNode(binary: string, containerd: PrivateContainerd): Promi
   const seconds = Number(flags["idle-seconds"]);
   const idle = wants("idle") ? await measureIdle(server, { pods: IDLE_PODS, seconds }) : undefined;
   await server.end();
-  if (!wants("pods")) return { ...(idle && { idle }) };
+  if (network === undefined) return { ...(idle && { idle }) };
   say("pods, one at a time and many at once");
   const fresh = await startServer({ binary, containerd });
   await loadImage(address, namespace);
-  const pods = await podLoad(fresh, containerd, rounds);
+  const pods = await podLoad(fresh, { containerd, network, rounds });
   await fresh.end();
   return { pods, ...(idle && { idle }) };
 }
@@ -113,11 +111,12 @@ async function measure(): Promise<Measured> {
   const binary = await buildBramble();
   let measured: Measured = {};
   if (wants("start") || wants("idle") || wants("pods")) {
-    if (wants("pods")) await reserveNetwork();
+    const network = wants("pods") ? await reserveNetwork() : undefined;
     const containerd = await openContainerd(binary);
+    say(`containerd and ${binary} are there`);
     if (wants("start")) measured = { startMs: await measureStart(binary, containerd) };
     if (wants("idle") || wants("pods")) {
-      measured = { ...measured, ...(await measureNode(binary, containerd)) };
+      measured = { ...measured, ...(await measureNode(binary, containerd, network)) };
     }
     await containerd.close();
   }
@@ -144,13 +143,7 @@ async function report(measured: Measured): Promise<void> {
   writeFileSync(join(import.meta.dir, "last.json"), `${JSON.stringify(last, null, 2)}\n`);
 }
 
-try {
+await measureAll(async () => {
   if (process.getuid?.() !== 0) throw new Error("measuring pods needs root");
-  await report(await Promise.race([measure(), interrupted]));
-} catch (error) {
-  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
-  process.exitCode = 1;
-} finally {
-  await endAll();
-}
-process.exit();
+  await report(await measure());
+});

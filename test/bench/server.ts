@@ -1,11 +1,11 @@
 /** A bramble server of the measurement's own, on a fresh data directory. */
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
-import { whenOver } from "#test/bench/ends.ts";
-import { tidy } from "#test/bench/programs.ts";
+import { endProcess, goesOn, whenOver } from "#test/bench/ends.ts";
+import { benchDir, endNode, forget, takeMachine } from "#test/bench/machine.ts";
+import type { PrivateContainerd } from "#test/support/containerd.ts";
 
 /** What apibench and podbench need to know of a server. */
 export interface Target {
@@ -64,7 +64,7 @@ export async function ready(target: Target, alive: () => boolean): Promise<void>
 export interface ServerOptions {
   readonly binary: string;
   /** Without it there is no node agent. */
-  readonly containerd?: { readonly address: string; readonly namespace: string };
+  readonly containerd?: PrivateContainerd;
   /** More flags; they win over those that are always given. */
   readonly flags?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -72,8 +72,10 @@ export interface ServerOptions {
 
 export async function startServer(options: ServerOptions): Promise<BenchServer> {
   const { binary, containerd } = options;
-  const dataDir = mkdtempSync(join(tmpdir(), "bramble-bench-"));
+  if (containerd !== undefined) await takeMachine();
   const port = await freePort();
+  goesOn();
+  const dataDir = benchDir("server");
   const node = containerd
     ? [
         ["--containerd-address", containerd.address],
@@ -87,17 +89,16 @@ export async function startServer(options: ServerOptions): Promise<BenchServer> 
     [...argv, "--node-name", "bench", ...RANGES, ...node, ...(options.flags ?? [])],
     {
       env: { ...process.env, ...options.env },
+      detached: true,
       stdin: "ignore",
       stdout: log,
       stderr: log,
     },
   );
   const end = whenOver(async () => {
-    child.kill();
-    await child.exited;
-    if (containerd !== undefined) await tidy([binary, "delete", "--data-dir", dataDir]);
-    rmSync(dataDir, { recursive: true, force: true });
-    rmSync(`${dataDir}.log`, { force: true });
+    if (containerd !== undefined) return endNode({ binary, dataDir, containerd }, child);
+    await endProcess(child);
+    forget(dataDir);
   });
   const url = `https://127.0.0.1:${port}`;
   try {

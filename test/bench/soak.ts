@@ -9,7 +9,7 @@
 import { readFileSync } from "node:fs";
 import { loadavg } from "node:os";
 import { parseArgs } from "node:util";
-import { endAll, interrupted, measuring } from "#test/bench/ends.ts";
+import { measureAll, measuring } from "#test/bench/ends.ts";
 import { buildBramble, loadProgram } from "#test/bench/programs.ts";
 import { type BenchServer, startServer } from "#test/bench/server.ts";
 
@@ -97,8 +97,4 @@ async function main(): Promise<void> {
   process.exitCode = faults.length > 0 ? 1 : 0;
 }
 
-try {
-  await Promise.race([main(), interrupted]);
-} finally {
-  await endAll();
-}
+await measureAll(main);

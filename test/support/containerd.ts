@@ -124,8 +124,14 @@ async function sweep(): Promise<void> {
   }
 }
 
-/** Starts one and waits until it answers. */
-export async function startContainerd(name = "host"): Promise<PrivateContainerd> {
+/**
+ * Starts one and waits until it answers. `detached`: signals to the group of this process do not
+ * reach it, for whoever needs it to clean up after them.
+ */
+export async function startContainerd(
+  name = "host",
+  { detached = false } = {},
+): Promise<PrivateContainerd> {
   if (Bun.which("containerd") === null) throw new Error("containerd is missing");
   await sweep();
   const dir = await mkdtemp(join(tmpdir(), `bramble-ctd-${process.pid}-${name}-`));
@@ -136,6 +142,7 @@ export async function startContainerd(name = "host"): Promise<PrivateContainerd>
   const start = async () => {
     child = Bun.spawn(["containerd", "--config", `${dir}/config.toml`, "--log-level", "warn"], {
       stdin: "ignore",
+      detached,
       // As it is now: a test may have put programs into PATH.
       env: { ...process.env },
       stdout: Bun.file(`${dir}/containerd.log`),

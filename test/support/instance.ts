@@ -259,12 +259,15 @@ export interface InstanceOptions {
   name?: string;
   /** Its data directory is a file system of its own of this size. */
   dataBytes?: number;
+  /** Signals to the group of this process do not reach its containerd. */
+  detached?: boolean;
 }
 
 export async function startInstance(options: InstanceOptions = {}): Promise<Instance> {
   if (!existsSync(BRAMBLE)) throw new Error(`${BRAMBLE} is missing: bun run build`);
   if (Bun.which("kubectl") === null) throw new Error("kubectl is missing");
-  const containerd = await startContainerd(options.name ?? "e2e");
+  const { detached = false } = options;
+  const containerd = await startContainerd(options.name ?? "e2e", { detached });
   const instance = new BrambleInstance(
     containerd,
     [await freePort(), await freePort(), await freePort()],

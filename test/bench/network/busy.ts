@@ -2,16 +2,16 @@
  * The node's DNS and Ingress in the same process as an API at full load, and the API beside an
  * Ingress at full load; each beside the same process at rest.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { apiLoad } from "#test/bench/apiload.ts";
+import { measuring, whenOver } from "#test/bench/ends.ts";
+import { benchDir, forget, openContainerd } from "#test/bench/machine.ts";
 import { getService, latencies, openIngress } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
 import { quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
-import { startContainerd } from "#test/support/containerd.ts";
 
 const DNS = "10.213.0.10";
 const PER_SECOND = "200";
@@ -22,7 +22,8 @@ const WRK_SECONDS = 5;
 /** Answer times in milliseconds, from here to the server's own address. */
 async function dnsTimes(names: string, seconds: number): Promise<number[]> {
   const flags = ["-d", names, "-l", String(seconds), "-Q", PER_SECOND, "-q", "50", "-T", "1", "-v"];
-  const child = Bun.spawn(["dnsperf", "-s", DNS, ...flags], { stdout: "pipe", stderr: "inherit" });
+  const argv = ["dnsperf", "-s", DNS, ...flags];
+  const child = measuring(() => Bun.spawn(argv, { stdout: "pipe", stderr: "inherit" }));
   const text = await new Response(child.stdout).text();
   await child.exited;
   return answerTimes(text);
@@ -75,7 +76,7 @@ async function besideIngress(server: BenchServer, url: string): Promise<Row> {
   const get = () => getService(server);
   const idle = await latencies(get, Bun.sleep(IDLE_SECONDS * 1_000));
   const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
-  const wrk = Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" });
+  const wrk = measuring(() => Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" }));
   const busy = await latencies(get, wrk.exited);
   const text = await new Response(wrk.stdout).text();
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
@@ -83,8 +84,9 @@ async function besideIngress(server: BenchServer, url: string): Promise<Row> {
 }
 
 export async function busyRows(): Promise<Row[]> {
-  const dir = mkdtempSync(join(tmpdir(), "bramble-benchbusy-"));
-  const containerd = await startContainerd("bench");
+  const containerd = await openContainerd(BRAMBLE);
+  const dir = benchDir("busy");
+  const end = whenOver(() => forget(dir));
   const http = await freePort();
   const flags = ["--http-port", String(http), "--tls-port", String(await freePort())];
   const server = await startServer({ binary: BRAMBLE, containerd, flags });
@@ -103,6 +105,6 @@ export async function busyRows(): Promise<Row[]> {
   } finally {
     await server.end();
     await containerd.close();
-    rmSync(dir, { recursive: true, force: true });
+    await end();
   }
 }

@@ -1,6 +1,7 @@
 /** The node's DNS under dnsperf: as many answers as it can, and the time of each at 5,000/s. */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { measuring } from "#test/bench/ends.ts";
 import { quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode } from "#test/host/network/site.ts";
 
@@ -28,7 +29,9 @@ export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
   writeFileSync(names, `${lines.join("\n")}\n`);
   const program = join(import.meta.dir, "dnsserver.ts");
   const argv = ["nsenter", `--net=/run/netns/${node.netns}`, process.execPath, program];
-  const server = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const server = measuring(() =>
+    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
+  );
   try {
     await server.stdout.getReader().read();
     const most = await dnsperf(node, "-d", names, "-q", "100");

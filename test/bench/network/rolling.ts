@@ -2,6 +2,7 @@
 import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { owned } from "#test/bench/ends.ts";
 import type { Row } from "#test/bench/network/rows.ts";
 import { webManifest } from "#test/e2e/web.ts";
 import { type Instance, startInstance } from "#test/support/instance.ts";
@@ -89,7 +90,11 @@ async function updatedUnderLoad(cluster: Instance, way: Way): Promise<Row> {
 export async function rollingRows(requests = REQUESTS, more: string[] = []): Promise<Row[]> {
   const log = join(tmpdir(), `bramble-benchroll-${process.pid}.log`);
   const flags = ["--access-log", log, ...more];
-  const cluster = await startInstance({ name: "benchroll", images: ["1", "2"], flags });
+  const wanted = { name: "benchroll", images: ["1", "2"], flags, detached: true };
+  const [cluster, close] = await owned(
+    () => startInstance(wanted),
+    (each) => each.close(),
+  );
   try {
     await cluster.apply(webManifest({ replicas: 10 }));
     await cluster.apply(INGRESS);
@@ -107,7 +112,7 @@ export async function rollingRows(requests = REQUESTS, more: string[] = []): Pro
     for (const line of problems.slice(0, TOLD)) console.error(line);
     return rows;
   } finally {
-    await cluster.close();
+    await close();
     rmSync(log, { force: true });
   }
 }

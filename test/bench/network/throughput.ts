@@ -12,6 +12,7 @@ import type { Caches } from "#client/cache.types.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";
+import { measuring, owned } from "#test/bench/ends.ts";
 import { quantile, type Row } from "#test/bench/network/rows.ts";
 import { inNetns, must, openSite, type SiteNode } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -79,7 +80,10 @@ async function startAgents(
 
 /** One mode on two nodes of its own: node to node and pod to pod in turns. */
 async function measure(mode: "host-gw" | "vxlan"): Promise<{ node: Stream; pod: Stream }> {
-  const site = await openSite(2, mode === "vxlan" ? { mtu: 1450 } : {});
+  const [site, close] = await owned(
+    () => openSite(2, mode === "vxlan" ? { mtu: 1450 } : {}),
+    (each) => each.close(),
+  );
   const api = new FakeApi();
   const stop = new AbortController();
   const caches = createCaches({ client: api.client, clock: realClock, log: silentLog });
@@ -102,7 +106,8 @@ async function measure(mode: "host-gw" | "vxlan"): Promise<{ node: Stream; pod: 
     const [n1, n2] = site.nodes as [SiteNode, SiteNode];
     const [a, b] = [await site.pod(n1, "a"), await site.pod(n2, "b")];
     for (const path of [`/run/netns/${n2.netns}`, b.netnsPath]) {
-      servers.push(Bun.spawn(["nsenter", `--net=${path}`, "iperf3", "-s"], { stdout: "ignore" }));
+      const argv = ["nsenter", `--net=${path}`, "iperf3", "-s"];
+      servers.push(measuring(() => Bun.spawn(argv, { stdout: "ignore" })));
     }
     await Bun.sleep(300);
     const all = { node: [] as Stream[], pod: [] as Stream[] };
@@ -117,7 +122,7 @@ async function measure(mode: "host-gw" | "vxlan"): Promise<{ node: Stream; pod: 
     stop.abort();
     caches.stop();
     for (const writer of writers) await writer.clear();
-    await site.close();
+    await close();
   }
 }
 

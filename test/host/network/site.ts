@@ -154,9 +154,15 @@ class LanSite implements Site {
 export const v6Of = (address: string): string => `fd00:50::${address.split(".")[3]}`;
 
 /** `pods.mtu`: bytes, of the pods' interfaces. */
-export function openSite(
+export async function openSite(
   nodes: number,
   pods: { mtu?: number; ipv6?: boolean } = {},
 ): Promise<Site> {
-  return new LanSite().open(nodes, pods);
+  const site = new LanSite();
+  try {
+    return await site.open(nodes, pods);
+  } catch (error) {
+    await site.close();
+    throw error;
+  }
 }
