@@ -2,11 +2,10 @@
  * Pods as a shell script would start them: a namespace, the CNI bridge, `nerdctl run`. What this
  * machine can do without an API, a scheduler, records or a status: the yardstick of a burst.
  */
-import { chmodSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { whenOver } from "#test/bench/ends.ts";
 import { imageOf } from "#test/bench/image.ts";
-import { benchDir, forget } from "#test/bench/machine.ts";
 import { must, tidy } from "#test/bench/programs.ts";
 import type { PrivateContainerd } from "#test/support/containerd.ts";
 
@@ -37,7 +36,6 @@ const cni = (dir: string, plugins: string, command: string): string =>
   `CNI_COMMAND=${command} CNI_CONTAINERID=$p CNI_NETNS=/run/netns/$p CNI_IFNAME=eth0 ` +
   `CNI_PATH=${plugins} ${plugins}/bridge < ${dir}/net.json >/dev/null`;
 
-/** Names of the namespaces that there are: those of a killed measurement, too. */
 async function namespaces(): Promise<string[]> {
   const lines = (await tidy(["ip", "netns", "list"])).split("\n");
   return lines
@@ -45,7 +43,8 @@ async function namespaces(): Promise<string[]> {
     .filter((name) => name.startsWith(`${NAMESPACE}-`));
 }
 
-async function dropNetwork(): Promise<void> {
+/** Of this measurement, or of one that was killed. */
+export async function dropByHand(): Promise<void> {
   for (const name of await namespaces()) await tidy(["ip", "netns", "del", name]);
   await tidy(["sh", "-c", `ip link del ${BRIDGE} 2>/dev/null || true`]);
 }
@@ -57,13 +56,11 @@ export class ByHand {
     this.#dir = dir;
   }
 
-  static async open(containerd: PrivateContainerd): Promise<ByHand> {
-    await dropNetwork();
-    const dir = benchDir("byhand");
-    whenOver(async () => {
-      await dropNetwork();
-      forget(dir);
-    });
+  /** In a folder that goes after the containerd: what ends with that still writes into it. */
+  static async open(containerd: PrivateContainerd, parent: string): Promise<ByHand> {
+    whenOver(dropByHand);
+    const dir = join(parent, "byhand");
+    mkdirSync(dir);
     const plugins = process.env["CNI_PATH"] ?? "/usr/lib/cni";
     const at = ["--address", containerd.address, "--namespace", NAMESPACE];
     const nerdctl = ["nerdctl", ...at, "--data-root", `${dir}/nerdctl`];

@@ -7,6 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "no
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { realClock, sleep } from "#base/clock.ts";
 import { endProcess, owned } from "#test/bench/ends.ts";
 import { processesWith } from "#test/bench/process.ts";
 import { tidy } from "#test/bench/programs.ts";
@@ -15,12 +16,15 @@ import { type PrivateContainerd, startContainerd } from "#test/support/container
 /** Abstract: of this network namespace, as the addresses are, and gone with its process. */
 const LOCK = "bramble-bench";
 const PREFIX = "bramble-bench-";
+const LEFT_MS_MAX = 10_000;
+const LEFT_LOOK_MS = 50;
 
 /** A new folder; who made it is in its name. */
 export const benchDir = (name: string): string =>
   mkdtempSync(join(tmpdir(), `${PREFIX}${process.pid}-${name}-`));
 
-function lock(name: string): Promise<void> {
+/** Until this process ends. @throws where another has it. */
+export function lock(name: string): Promise<void> {
   return new Promise((resolve, reject) => {
     const holder = createServer();
     holder.once("error", (cause) => {
@@ -33,11 +37,32 @@ function lock(name: string): Promise<void> {
   });
 }
 
+/** Folders of measurements that were killed. */
+function leftDirs(): string[] {
+  const found = new Bun.Glob(`${PREFIX}*`).scanSync({ cwd: tmpdir(), onlyFiles: false });
+  return [...found].flatMap((name) => {
+    const owner = /^bramble-bench-(\d+)-[^.]+$/.exec(name)?.[1];
+    return owner === undefined || existsSync(`/proc/${owner}`) ? [] : [join(tmpdir(), name)];
+  });
+}
+
+/** Their processes, and what those start meanwhile. */
+async function stopLeft(): Promise<void> {
+  const end = performance.now() + LEFT_MS_MAX;
+  for (;;) {
+    const pids = leftDirs().flatMap((dir) => processesWith(dir));
+    if (pids.length === 0) return;
+    if (performance.now() > end) throw new Error("processes of a killed measurement do not end");
+    for (const pid of pids) killQuietly(pid);
+    await sleep(realClock, LEFT_LOOK_MS);
+  }
+}
+
 let taken: Promise<void> | undefined;
 
 /** Until this process ends. @throws where another measurement runs. */
-export function takeMachine(name = LOCK): Promise<void> {
-  taken ??= lock(name);
+export function takeMachine(): Promise<void> {
+  taken ??= lock(LOCK).then(stopLeft);
   return taken;
 }
 
@@ -91,13 +116,8 @@ async function sweepNode(node: BenchNode): Promise<void> {
 }
 
 async function sweep(binary: string, containerd: PrivateContainerd): Promise<void> {
-  const found = new Bun.Glob(`${PREFIX}*`).scanSync({ cwd: tmpdir(), onlyFiles: false });
-  for (const name of found) {
-    const owner = /^bramble-bench-(\d+)-[^.]+$/.exec(name)?.[1];
-    if (owner === undefined || existsSync(`/proc/${owner}`)) continue;
-    const dataDir = join(tmpdir(), name);
+  for (const dataDir of leftDirs()) {
     console.error(`… a killed measurement left ${dataDir}`);
-    for (const pid of processesWith(dataDir)) killQuietly(pid);
     await sweepNode({ binary, dataDir, containerd });
     forget(dataDir);
   }

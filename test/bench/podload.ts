@@ -3,7 +3,7 @@ import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { realClock, sleep } from "#base/clock.ts";
 import { linesOf } from "#test/bench/apiload.ts";
-import { ByHand } from "#test/bench/byhand.ts";
+import { ByHand, dropByHand } from "#test/bench/byhand.ts";
 import { dropCniRules, sharedChains } from "#test/bench/cnirules.ts";
 import { whenOver } from "#test/bench/ends.ts";
 import { imageOf } from "#test/bench/image.ts";
@@ -39,6 +39,8 @@ interface Line {
 const AT_A_TIME = 5;
 /** What podbench starts at once. */
 const BURST = 30;
+/** Of one call of podbench, which waits for its pods as long as it takes. */
+const PODBENCH_MS_MAX = 240_000;
 const BRIDGE = "bram-bench0";
 const NETWORK = "bench";
 /** The first three of four numbers. */
@@ -87,6 +89,7 @@ async function dropNetwork(chains: readonly string[]): Promise<void> {
  */
 export async function reserveNetwork(): Promise<string> {
   await takeMachine();
+  await dropByHand();
   // A killed measurement left it, and its chains with it.
   if (existsSync(`/sys/class/net/${BRIDGE}`)) await dropNetwork([]);
   const chains = await sharedChains();
@@ -137,7 +140,8 @@ async function podbench(target: Target, round: number, flags: string[]): Promise
   const program = await loadProgram("podbench");
   const { name } = await imageOf();
   const at = ["-server", target.url, "-token", target.token, "-image", name];
-  return linesOf<Line>(await must([program, ...at, "-ns", `podbench-${round}`, ...flags]));
+  const argv = [program, ...at, "-ns", `podbench-${round}`, ...flags];
+  return linesOf<Line>(await must(argv, { timeout: PODBENCH_MS_MAX }));
 }
 
 const find = (lines: readonly Line[], op: string): Line => {
@@ -166,7 +170,7 @@ export async function podLoad(target: Target, load: PodLoad): Promise<Pods> {
     const gone = find(lines, "serial-gone").p50_ms;
     if (round > 0) seen.push({ ready, gone, plain });
   }
-  const hand = await ByHand.open(containerd);
+  const hand = await ByHand.open(containerd, load.network);
   const bursts: Array<{ ours: number; byHand: number; deployment: number }> = [];
   for (let round = 0; round < rounds; round++) {
     const byHand = await hand.burst(BURST);

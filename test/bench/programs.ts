@@ -11,10 +11,16 @@ export const BRAMBLE = join(ROOT, "dist/bramble");
 /** To remove a node with 110 pods on a machine that does much else. */
 const TIDY_MS_MAX = 120_000;
 
+export interface RunOptions {
+  readonly cwd?: string;
+  /** Milliseconds. */
+  readonly timeout?: number;
+}
+
 type Piped = Bun.Subprocess<"ignore", "pipe", "pipe">;
 
 /** In a group of its own, which ends as one. */
-const start = (argv: string[], options: { cwd?: string; timeout?: number }): Piped =>
+const start = (argv: string[], options: RunOptions): Piped =>
   Bun.spawn(argv, {
     ...options,
     detached: true,
@@ -30,12 +36,13 @@ async function outputOf(child: Piped, argv: string[]): Promise<string> {
     new Response(child.stderr).text(),
     child.exited,
   ]);
-  if (code !== 0) throw new Error(`${argv.join(" ")}: ${err.trim().slice(-600) || code}`);
+  if (code !== 0)
+    throw new Error(`${argv.join(" ")}: ${err.trim().slice(-600) || child.signalCode || code}`);
   return out;
 }
 
 /** Runs a program to its end. @throws with its last words, and once the measuring is over. */
-export async function must(argv: string[], options: { cwd?: string } = {}): Promise<string> {
+export async function must(argv: string[], options: RunOptions = {}): Promise<string> {
   return outputOf(
     measuring(() => start(argv, options)),
     argv,

@@ -82,7 +82,7 @@ async function measureApi(binary: string): Promise<Measured> {
 async function measureNode(
   binary: string,
   containerd: PrivateContainerd,
-  network: string | undefined,
+  network: string,
 ): Promise<Measured> {
   const { address, namespace } = containerd;
   const server = await startServer({ binary, containerd });
@@ -91,7 +91,7 @@ async function measureNode(
   const seconds = Number(flags["idle-seconds"]);
   const idle = wants("idle") ? await measureIdle(server, { pods: IDLE_PODS, seconds }) : undefined;
   await server.end();
-  if (network === undefined) return { ...(idle && { idle }) };
+  if (!wants("pods")) return { ...(idle && { idle }) };
   say("pods, one at a time and many at once");
   const fresh = await startServer({ binary, containerd });
   await loadImage(address, namespace);
@@ -111,7 +111,7 @@ async function measure(): Promise<Measured> {
   const binary = await buildBramble();
   let measured: Measured = {};
   if (wants("start") || wants("idle") || wants("pods")) {
-    const network = wants("pods") ? await reserveNetwork() : undefined;
+    const network = await reserveNetwork();
     const containerd = await openContainerd(binary);
     say(`containerd and ${binary} are there`);
     if (wants("start")) measured = { startMs: await measureStart(binary, containerd) };

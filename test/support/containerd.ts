@@ -160,11 +160,16 @@ export async function startContainerd(
     await endAll(dir, address);
     await rm(`${dir}/state`, { recursive: true, force: true });
   };
-  const close = async () => {
+  const remove = async () => {
     await kill();
-    if (!existsSync(dir)) return;
     await endAll(dir, address);
     await rm(dir, { recursive: true, force: true });
+  };
+  let closed: Promise<void> | undefined;
+  // Two that remove the same folder at once leave a part of it.
+  const close = () => {
+    closed ??= remove();
+    return closed;
   };
   try {
     await start();

@@ -89,7 +89,7 @@ test("a program that a measurement waits for dies with all that it started", asy
 
 test("a second measurement is refused while one has the machine", async () => {
   const body = (then: string) =>
-    `await machine.takeMachine("bramble-test-${process.pid}"); say("taken"); ${then}`;
+    `await machine.lock("bramble-test-${process.pid}"); say("taken"); ${then}`;
   const first = measurement(body(FOREVER));
   let second: Measurement | undefined;
   const { lines } = await follow(first, () => {
