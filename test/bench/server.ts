@@ -89,7 +89,8 @@ export async function startServer(options: ServerOptions): Promise<BenchServer> 
     [...argv, "--node-name", "bench", ...RANGES, ...node, ...(options.flags ?? [])],
     {
       env: { ...process.env, ...options.env },
-      detached: true,
+      // A node ends by its removal; another may go with its group.
+      detached: containerd !== undefined,
       stdin: "ignore",
       stdout: log,
       stderr: log,
