@@ -2,6 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { podsByNode } from "#controllers/common/pods.ts";
 import { plan, type State } from "#controllers/nodelifecycle/plan.ts";
+import { sameValue } from "#resources/equal.ts";
 import { leases } from "#resources/kinds/lease.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -17,17 +18,26 @@ const query = { namespace: "kube-node-lease" };
  */
 class Signs {
   readonly #clock: Clock;
-  readonly #seen = new Map<string, { mark: string; atMs: number }>();
+  readonly #seen = new Map<string, { renewed?: string; reported?: string; atMs: number }>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  note(name: string, node: Stored<Node> | undefined, lease: Stored<Lease> | undefined): void {
-    const ready = node?.status?.conditions?.find(({ type }) => type === "Ready");
-    const mark = `${lease?.spec?.renewTime} ${ready?.lastHeartbeatTime}`;
-    if (this.#seen.get(name)?.mark === mark) return;
-    this.#seen.set(name, { mark, atMs: this.#clock.monotonic() });
+  /** Each sign is compared with the last of its own kind: another look is no sign. */
+  #note(name: string, sign: { renewed?: string } | { reported?: string }): void {
+    const seen = this.#seen.get(name);
+    if (seen !== undefined && sameValue({ ...seen, ...sign }, seen)) return;
+    this.#seen.set(name, { ...seen, ...sign, atMs: this.#clock.monotonic() });
+  }
+
+  renewed(name: string, lease: Stored<Lease> | undefined): void {
+    this.#note(name, { renewed: `${lease?.spec?.renewTime}` });
+  }
+
+  reported(name: string, { status }: Stored<Node>): void {
+    const ready = status?.conditions?.find(({ type }) => type === "Ready");
+    this.#note(name, { reported: `${ready?.lastHeartbeatTime}` });
   }
 
   silentMs(name: string): number {
@@ -51,7 +61,7 @@ export function nodeLifecycleController(clock: Clock, graceMs: number): Controll
         changed({ key, after }) {
           const name = key.slice(key.indexOf("/") + 1);
           const wasSilent = signs.silentMs(name) >= graceMs;
-          signs.note(name, undefined, after);
+          signs.renewed(name, after);
           // A renewal is noted and wakes nobody, but one that ends a silence does.
           return wasSilent;
         },
@@ -63,7 +73,8 @@ export function nodeLifecycleController(clock: Clock, graceMs: number): Controll
         signs.forget(name);
         return undefined;
       }
-      signs.note(name, node, caches.of(leases, query).get(`${query.namespace}/${name}`));
+      signs.renewed(name, caches.of(leases, query).get(`${query.namespace}/${name}`));
+      signs.reported(name, node);
       const silentMs = signs.silentMs(name);
       const silent = silentMs >= graceMs;
       const all = silent ? caches.of(nodes).list() : [];

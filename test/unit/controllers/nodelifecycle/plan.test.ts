@@ -86,6 +86,22 @@ describe("a node", () => {
     expect(taints("n1")).toEqual(["mine:NoSchedule"]);
   });
 
+  test("is silent since its last sign, however often it is looked at", async () => {
+    const lastHeartbeatTime = new Date(clock.now()).toISOString();
+    const conditions = [{ type: "Ready", status: "True", lastHeartbeatTime }];
+    world.change(nodes, "n1", { status: { conditions } });
+    world.settle([controller]);
+    await pass(3000, ["n1", "n2"]);
+    await pass(5000, ["n2"]);
+    world.settle([controller]);
+    await pass(4000, ["n2"]);
+    world.settle([controller]);
+    expect(ready("n1")?.status).toBe("True");
+    await pass(1000, ["n2"]);
+    world.settle([controller]);
+    expect(ready("n1")?.status).toBe("Unknown");
+  });
+
   test("is asked for when its silence would be too long", () => {
     const state = controller.read("n1", { caches: world.caches, now: world.now, random: () => 0 });
     expect(state && controller.plan(state, world.now).againMs).toBe(GRACE + 50);
