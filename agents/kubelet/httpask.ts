@@ -1,6 +1,7 @@
 /**
- * One GET over a connection of its own, as probes ask: only the head of the answer matters, so it
- * costs half of what `fetch` does (0.2 ms instead of 0.4 on two cores of a PC).
+ * One GET over a connection of its own, as probes ask: only the head of the answer matters. With it
+ * a hundred pods that are asked each second, by TCP too, cost 4.3 to 4.5 % of a core, and 5.8 %
+ * with `fetch`.
  */
 import type { Socket } from "bun";
 import { limits } from "#base/limits.ts";
