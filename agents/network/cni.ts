@@ -4,6 +4,7 @@
  * shared /var/lib/cni. Packet rules (masquerade, hostPort) and routes are left to `agent.ts`.
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import { addressesOf, bridgeConfig, NETWORK, pluginError } from "#agents/network/bridge.ts";
 import { bridgeName, netnsName, parseNetnsName } from "#agents/network/instance.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -74,49 +75,10 @@ export interface PodNetwork {
   readonly bridge: string;
 }
 
-const NETWORK = "pods";
 const INTERFACE = "eth0";
 
 function isPodCidr(text: string): boolean {
   return /^[0-9a-fA-F.:]+\/\d{1,3}$/.test(text);
-}
-
-/** The plugin's configuration. hairpinMode: a pod must reach itself through its Service. */
-function bridgeConfig(options: PodNetworkOptions, podCidr: string): string {
-  const subnets = podCidr.split(",");
-  const routes = subnets.map((subnet) => ({ dst: subnet.includes(":") ? "::/0" : "0.0.0.0/0" }));
-  return JSON.stringify({
-    cniVersion: "0.4.0",
-    name: NETWORK,
-    type: "bridge",
-    bridge: bridgeName(options.instance),
-    isGateway: true,
-    forceAddress: true,
-    hairpinMode: true,
-    ipMasq: false,
-    ...(options.mtu !== undefined && { mtu: options.mtu }),
-    ipam: {
-      type: "host-local",
-      dataDir: `${options.dataDir}/network`,
-      ranges: subnets.map((subnet) => [{ subnet }]),
-      routes,
-    },
-  });
-}
-
-function addressesOf(stdout: string): string[] {
-  const result = JSON.parse(stdout) as { ips?: Array<{ address?: string }> };
-  return (result.ips ?? []).flatMap(({ address }) => address?.split("/", 1)[0] ?? []);
-}
-
-/** The plugin's own words: JSON with `msg` on stdout. */
-function pluginError(result: RunResult): string {
-  try {
-    const { msg, details } = JSON.parse(result.stdout) as { msg?: string; details?: string };
-    return [msg, details].filter(Boolean).join(": ");
-  } catch {
-    return result.stderr.trim() || result.stdout.trim() || `exit status ${result.exitCode}`;
-  }
 }
 
 async function names(directory: string): Promise<string[]> {
@@ -178,7 +140,7 @@ class CniPodNetwork implements PodNetwork {
 
   async list(): Promise<Array<{ podUid: string; sandboxId: string; netnsPath: string }>> {
     const found = new Map<string, { podUid: string; sandboxId: string; netnsPath: string }>();
-    for (const name of await names(this.#netnsDir)) {
+    for (const name of await this.#namespaces()) {
       const sandbox = parseNetnsName(this.#options.instance, name);
       if (sandbox === undefined) continue;
       found.set(sandbox.sandboxId, { ...sandbox, netnsPath: `${this.#netnsDir}/${name}` });
@@ -190,13 +152,19 @@ class CniPodNetwork implements PodNetwork {
     return [...found.values()];
   }
 
+  /** Names of this instance. */
+  async #namespaces(): Promise<string[]> {
+    const all = await names(this.#netnsDir);
+    return all.filter((name) => parseNetnsName(this.#options.instance, name) !== undefined);
+  }
+
   async attachments(): Promise<PodAttachment[]> {
     return [...(await this.#recorded()).values()];
   }
 
   async reset(): Promise<void> {
     for (const { podUid, ips } of await this.attachments()) this.#before.set(podUid, ips);
-    for (const { podUid, sandboxId } of await this.list()) await this.#remove(podUid, sandboxId);
+    await this.#dropNamespaces();
     await rm(this.#leaseDir, { recursive: true, force: true });
     await rm(this.#recordDir, { recursive: true, force: true });
     this.#records = undefined;
@@ -204,7 +172,16 @@ class CniPodNetwork implements PodNetwork {
     this.#changed();
   }
 
+  /** No DEL: a namespace takes its veth along, and the leases go all together. */
+  async #dropNamespaces(): Promise<void> {
+    const ours = await this.#namespaces();
+    if (ours.length === 0) return;
+    await this.#ip(["-batch", "-"], ours.map((name) => `netns delete ${name}\n`).join(""));
+  }
+
   async clear(): Promise<void> {
+    // Programs may still be in them.
+    for (const { podUid, sandboxId } of await this.list()) await this.#remove(podUid, sandboxId);
     await this.reset();
     const shown = await this.#options.run(["ip", "link", "show", "dev", this.bridge]);
     if (shown.exitCode === 0) await this.#ip(["link", "delete", "dev", this.bridge]);
@@ -360,8 +337,8 @@ class CniPodNetwork implements PodNetwork {
     if (result.exitCode !== 0) throw new Error(`${up.join(" ")} in ${name}: ${result.stderr}`);
   }
 
-  async #ip(args: readonly string[]): Promise<void> {
-    const result = await this.#options.run(["ip", ...args]);
+  async #ip(args: readonly string[], stdin?: string): Promise<void> {
+    const result = await this.#options.run(["ip", ...args], stdin === undefined ? {} : { stdin });
     if (result.exitCode === 0) return;
     throw new Error(`ip ${args.join(" ")}: ${result.stderr.trim() || `exit ${result.exitCode}`}`);
   }

@@ -235,6 +235,31 @@ describe("a new agent", () => {
     expect(pod?.status?.containerStatuses?.[0]?.lastState?.terminated?.exitCode).toBe(255);
   });
 
+  test("after a power cut lets no pod wait for the removal of dead containers", async () => {
+    await bench.create("web", {});
+    const removed = Promise.withResolvers<void>();
+    bench.runtime.fault = (call) => (call === "remove" ? removed.promise : undefined);
+    await bench.restart({ reboot: true });
+    await bench.advance(5_000);
+    expect(bench.runtime.running()).toEqual(["main"]);
+    expect(bench.runtime.size).toBe(2);
+    removed.resolve();
+    await bench.settle();
+    expect(bench.runtime.size).toBe(1);
+  });
+
+  test("that finds another boot's containers running ends them first", async () => {
+    await bench.create("web", {});
+    const before = bench.runtime.calls.length;
+    // The note of this boot did not reach the disk.
+    bench.bootId = "another";
+    await bench.restart();
+    await bench.advance(5_000);
+    const calls = bench.runtime.calls.slice(before).filter((call) => /^(run|remove) m/.test(call));
+    expect(calls).toEqual(["remove main", "run main"]);
+    expect(bench.runtime.size).toBe(1);
+  });
+
   test("removes the containers of a pod that was deleted meanwhile", async () => {
     await bench.create("web", {});
     await bench.kubelet.stop();

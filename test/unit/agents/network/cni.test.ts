@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPodNetwork, type PodNetwork } from "#agents/network/cni.ts";
@@ -21,8 +21,12 @@ const run: Run = async (argv, options) => {
     if (command === "ADD" && adds.length > 1) adds.shift();
     return { exitCode: 1, stdout: "", stderr: "", ...answer };
   }
-  const [program, word, verb, name = ""] = argv;
-  if (program === "ip" && word === "netns") {
+  if (argv[0] !== "ip") return { exitCode: 0, stdout: "", stderr: "" };
+  const lines =
+    argv[1] === "-batch" ? String(options?.stdin).split("\n") : [argv.slice(1).join(" ")];
+  if (lines.length > 1) calls.push("batch");
+  for (const line of lines.filter((each) => each.startsWith("netns "))) {
+    const [, verb, name = ""] = line.split(" ");
     calls.push(`netns ${verb}`);
     const path = join(dir, "netns", name);
     if (verb === "add") writeFileSync(path, "");
@@ -108,12 +112,38 @@ test("reset frees everything of this instance and nothing else", async () => {
   let changes = 0;
   it.onChange(() => changes++);
   await it.attach(request);
+  await it.attach({ ...request, podUid: "u2", sandboxId: "s2" });
+  calls = [];
   await it.reset();
+  // Pods wait for it: one program, however many there were.
+  expect(calls).toEqual(["batch", "netns delete", "netns delete"]);
   expect(readdirSync(join(dir, "netns")).sort()).toEqual(["bramble_two_u1_s1", "someone"]);
   expect(await it.attachments()).toEqual([]);
-  expect(changes).toBe(2);
+  expect(changes).toBe(3);
   await it.attach(request);
   expect(await it.attachments()).toHaveLength(1);
+});
+
+test("after a power cut no program is needed to free leases and records", async () => {
+  await network().attach(request);
+  const leases = join(dir, "data", "network", "pods");
+  mkdirSync(leases, { recursive: true });
+  writeFileSync(join(leases, "10.42.1.2"), "s1");
+  rmSync(path());
+  calls = [];
+  const it = network();
+  await it.reset();
+  expect(calls).toEqual([]);
+  expect(existsSync(leases)).toBe(false);
+  expect(await it.list()).toEqual([]);
+});
+
+test("uninstalling ends each sandbox by the plugin, for programs may be in it", async () => {
+  const it = network();
+  await it.attach(request);
+  calls = [];
+  await it.clear();
+  expect(calls).toEqual([`DEL s1 ${path()}`, "netns delete"]);
 });
 
 test("a node without a pod CIDR, and ids that are no names, are refused", async () => {
