@@ -137,6 +137,7 @@ class NerdctlRuntime implements Runtime {
       log,
       dir: `${dataRoot}/fetching`,
       bootId: options.bootId ?? (() => machineBootId(log)),
+      removeContainers: (ids) => this.remove(ids),
     });
     const platform = { os: "linux", architecture };
     this.#images = new Images({ containerd, platform, log, suspects });

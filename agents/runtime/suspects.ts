@@ -3,8 +3,10 @@
  * files are not, so after a cut an image can be listed as complete while its files are empty, and
  * fetching it again keeps the broken snapshot (containerd#8973, #10655). A note is on the disk
  * before a fetch begins and goes once everything is synced; a note that outlived a boot names
- * images to be removed. What a fetch brought before it had an image is held by its lease, a day
- * long, and no fetch brings it again while it is held: leases of an earlier boot end, too.
+ * images to be removed. Ended containers on them go first, for their snapshots keep the image's:
+ * another pod may have found it before it was on the disk. What a fetch brought before it had an
+ * image is held by its lease, a day long, and no fetch brings it again while it is held: leases of
+ * an earlier boot end, too.
  */
 import { mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import type { Containerd, ImageRecord } from "#agents/runtime/containerd.ts";
@@ -26,6 +28,7 @@ export interface SuspectsParts {
   dir: string;
   /** Of this run of the machine (`/proc/sys/kernel/random/boot_id`). */
   bootId: () => Promise<string>;
+  removeContainers: (ids: readonly string[]) => Promise<void>;
 }
 
 async function syncFolder(dir: string): Promise<void> {
@@ -117,12 +120,26 @@ export class Suspects {
         log.warn("image may be broken by a power cut, it will be fetched again", {
           image: image.name,
         });
+        await this.#removeContainers(image.name);
         await containerd.removeImage(image.name);
         removed.push(image.name);
       }
       await rm(path, { force: true });
     }
     return removed;
+  }
+
+  /** One that cannot be removed must not keep the node from its other images. */
+  async #removeContainers(image: string): Promise<void> {
+    const { containerd, removeContainers, log } = this.#parts;
+    const tasks = (await containerd.tasks()).filter(({ status }) => status !== "stopped");
+    const alive = new Set(tasks.map(({ containerId }) => containerId));
+    const records = await containerd.containers([`image==${JSON.stringify(image)}`]);
+    const dead = records.map(({ id }) => id).filter((id) => !alive.has(id));
+    if (dead.length === 0) return;
+    await removeContainers(dead).catch((error: unknown) => {
+      log.warn("containers of a broken image not removed", { image, error: messageOf(error) });
+    });
   }
 }
 

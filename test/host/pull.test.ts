@@ -137,11 +137,12 @@ test("removing an image gives its space back", async () => {
   expect(size()).toBeLessThan(before + 1_000);
 });
 
-test("what a power cut left half on the disk is removed, and fetched again whole", async () => {
+/** An image whose one file is empty, as a cut right after its fetch leaves it; answers its tar. */
+async function cutImage(name: string, path: string): Promise<string> {
   const file = `${host.containerd.dir}/payload`;
   await Bun.write(file, "payload of the image");
   const tar = `${host.containerd.dir}/cut.tar`;
-  makeImage(tar, { name: "bramble.test/cut:1", args: ["--file", `${file}:/payload`] });
+  makeImage(tar, { name, args: ["--file", `${file}:/${path}`] });
   const synced = Promise.withResolvers<void>();
   const cut = host.another({
     // The power goes before the files are on the disk.
@@ -154,22 +155,48 @@ test("what a power cut left half on the disk is removed, and fetched again whole
   });
   void cut.load(tar);
   await synced.promise;
-  const snapshots = `${host.containerd.root}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
-  const payloads = () => [...new Bun.Glob("*/fs/payload").scanSync({ cwd: snapshots })];
-  expect(payloads()).toHaveLength(1);
-  await Bun.write(`${snapshots}/${payloads()[0]}`, "");
+  const [payload, ...others] = payloads(path);
+  expect(others).toEqual([]);
+  await Bun.write(payload ?? "", "");
+  return tar;
+}
 
+function payloads(path: string): string[] {
+  const cwd = `${host.containerd.root}/io.containerd.snapshotter.v1.overlayfs/snapshots`;
+  return [...new Bun.Glob(`*/fs/${path}`).scanSync({ cwd, absolute: true })];
+}
+
+test("what a power cut left half on the disk is removed, and fetched again whole", async () => {
+  const tar = await cutImage("bramble.test/cut:1", "payload");
   const booted = host.another({ bootId: async () => "after" });
   expect(await booted.inspectImage("bramble.test/cut:1")).toBeUndefined();
   // What had been whole before stays.
   expect(await booted.inspectImage("bramble.test/busybox:1")).toBeDefined();
-  expect(payloads()).toEqual([]);
+  expect(payloads("payload")).toEqual([]);
   await booted.load(tar);
   const spec = host.spec("cat /payload", { image: "bramble.test/cut:1" });
   const { id } = await booted.run(spec);
   await host.logWith(spec.logPath, "payload of the image");
   await booted.remove([id]);
   expect([...new Bun.Glob("*").scanSync(`${host.containerd.dir}/nerdctl/fetching`)]).toEqual([]);
+});
+
+test("so is what a container that the cut ended stands on", async () => {
+  const tar = await cutImage("bramble.test/cut:2", "second");
+  // Another pod found the image before it was on the disk.
+  const spec = host.spec("sleep 1000", { image: "bramble.test/cut:2" });
+  const { id } = await host.runtime.run(spec);
+  await host.runtime.signal(id, "SIGKILL");
+  await host.event((event) => event.type === "exit" && event.containerId === id);
+
+  const booted = host.another({ bootId: async () => "after" });
+  expect(await booted.inspectImage("bramble.test/cut:2")).toBeUndefined();
+  expect(payloads("second")).toEqual([]);
+  await booted.load(tar);
+  const again = host.spec("cat /second", { image: "bramble.test/cut:2" });
+  const made = await booted.run(again);
+  await host.logWith(again.logPath, "payload of the image");
+  await booted.remove([made.id]);
 });
 
 test("what was half fetched when the power went is not in the way of the next try", async () => {

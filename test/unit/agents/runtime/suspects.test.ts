@@ -13,12 +13,22 @@ let dir: string;
 let images: Map<string, string>;
 let leases: Set<string>;
 let reachable: boolean;
+/** Images of the containers by id, and which of them run. */
+let containers: Map<string, string>;
+let running: string[];
+/** What happened to images and containers, in order. */
+let removed: string[];
+let removable: boolean;
 
 beforeEach(() => {
   dir = mkdtempSync(join(tmpdir(), "bramble-suspects-"));
   images = new Map([["old:1", "sha256:old"]]);
   leases = new Set(["fetch-1", "fetch-2"]);
   reachable = true;
+  containers = new Map();
+  running = [];
+  removed = [];
+  removable = true;
 });
 afterEach(() => rmSync(dir, { recursive: true }));
 
@@ -31,7 +41,23 @@ const grpc: Grpc = {
       for (const id of leases) answer.bytes(1, new Writer().text(1, id).done());
     }
     if (method.includes("Leases/")) return answer.done();
-    if (method.endsWith("/Delete")) images.delete(new Fields(message).text(1));
+    if (method.endsWith("Tasks/List")) {
+      const task = (id: string) => new Writer().text(2, id).number(4, 2).done();
+      for (const id of running) answer.bytes(1, task(id));
+      return answer.done();
+    }
+    if (method.endsWith("Containers/List")) {
+      const filter = new Fields(message).text(1);
+      for (const [id, image] of containers) {
+        if (filter !== `image=="${image}"`) continue;
+        answer.bytes(1, new Writer().text(1, id).text(3, image).done());
+      }
+      return answer.done();
+    }
+    if (method.endsWith("/Delete")) {
+      removed.push(new Fields(message).text(1));
+      images.delete(new Fields(message).text(1));
+    }
     for (const [name, digest] of images) {
       const target = new Writer().text(2, digest).done();
       answer.bytes(1, new Writer().text(1, name).bytes(3, target).done());
@@ -48,6 +74,10 @@ function boot(bootId: string): Suspects {
     log: silentLog,
     dir,
     bootId: async () => bootId,
+    removeContainers: async (ids) => {
+      if (!removable) throw new Error("device busy");
+      removed.push(...ids);
+    },
   });
 }
 
@@ -67,6 +97,23 @@ test("one that was not is taken back after a boot, and only then", async () => {
   expect(await boot("b").recover()).toEqual(["new:1"]);
   expect([...images.keys()]).toEqual(["old:1", "other:1"]);
   expect(readdirSync(dir)).toEqual([]);
+});
+
+test("ended containers on it go first, for their snapshots keep its own", async () => {
+  await boot("a").begin("new:1");
+  images.set("new:1", "sha256:new");
+  containers.set("dead", "new:1").set("alive", "new:1").set("other", "old:1");
+  running = ["alive"];
+  await boot("b").recover();
+  expect(removed).toEqual(["dead", "new:1"]);
+});
+
+test("one that cannot be removed keeps no image from being doubted", async () => {
+  await boot("a").begin("new:1");
+  images.set("new:1", "sha256:new");
+  containers.set("dead", "new:1");
+  removable = false;
+  expect(await boot("b").recover()).toEqual(["new:1"]);
 });
 
 test("what holds the parts of a fetch ends with the boot, and not before", async () => {
