@@ -35,6 +35,7 @@ import { signalNumber } from "#agents/runtime/signals.ts";
 import { type StartParts, startContainer, unstarted } from "#agents/runtime/start.ts";
 import { machineBootId, Suspects } from "#agents/runtime/suspects.ts";
 import { Turns } from "#agents/runtime/turns.ts";
+import { WorkDirs } from "#agents/runtime/workdirs.ts";
 import { assert } from "#base/assert.ts";
 import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
@@ -109,6 +110,7 @@ class NerdctlRuntime implements Runtime {
   readonly #startedAtMs = new Map<string, number>();
   readonly #starts = new Turns();
   readonly #moulds: Moulds;
+  readonly #workDirs: WorkDirs;
   #runs = 0;
 
   constructor(options: NerdctlOptions) {
@@ -128,6 +130,7 @@ class NerdctlRuntime implements Runtime {
     this.#caller = new Caller({ ...caller, callsMax: limits.runtimeCallsMax });
     const containerd = this.#containerd;
     this.#moulds = new Moulds(containerd);
+    this.#workDirs = new WorkDirs(containerd, namespace);
     const starts = this.#starts;
     this.#execs = new Execs({ containerd, run, clock, log, runDir, starts });
     this.#attacher = new Attacher({ containerd, clock, log, runDir });
@@ -309,6 +312,7 @@ class NerdctlRuntime implements Runtime {
     if (stuck.length > 0) {
       throw new RuntimeError("KillContainerError", `not removed: ${stuck.join(", ")}`);
     }
+    await this.#workDirs.remove(ids);
   }
 
   execSync(

@@ -1,5 +1,6 @@
 /** What is left, and what goes on, when parts of a node end without warning. */
 import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { readdirSync } from "node:fs";
 import { chmod, readFile, rm, writeFile } from "node:fs/promises";
 import { RuntimeError } from "#agents/runtime/runtime.ts";
 import { runProcess } from "#base/process.ts";
@@ -56,11 +57,16 @@ test("after a power cut stale containers are shown, removed and replaced", async
   await rm(`${host.containerd.dir}/run`, { recursive: true, force: true });
   await host.containerd.start();
 
+  const { root, namespace } = host.containerd;
+  const tasks = `${root}/io.containerd.runtime.v2.task/${namespace}`;
+  expect(readdirSync(tasks).sort()).toEqual([first.id, done.id].sort());
   const stale = await host.runtime.list();
   expect(stale.map((each) => each.state)).toEqual(["created", "created"]);
   expect(stale.map((each) => each.id).sort()).toEqual([first.id, done.id].sort());
   await host.runtime.remove(stale.map((each) => each.id));
   expect(await host.runtime.list()).toEqual([]);
+  // containerd would keep it for good.
+  expect(readdirSync(tasks)).toEqual([]);
   const spec = host.spec("echo again; sleep 1000");
   const again = await host.runtime.run(spec);
   await host.logWith(spec.logPath, "again");
