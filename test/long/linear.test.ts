@@ -5,12 +5,18 @@
  * LONG_ROUNDS and LONG_SEED say how many faults, and which.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type EtcdCluster, healthy, startEtcd } from "#test/support/etcd.ts";
 import { eventually } from "#test/support/instance.ts";
-import { create, read, remove, type Seen, update } from "#test/support/keyclient.ts";
-import { type Event, isLinearizable } from "#test/support/linear.ts";
+import {
+  assertOrdered,
+  countOutcomes,
+  type Histories,
+  playClient,
+  read,
+} from "#test/support/keyclient.ts";
+import type { Event } from "#test/support/linear.ts";
 import { seededRandom } from "#test/support/random.ts";
 import { type TestServer, type TestServers, testServers } from "#test/support/servers.ts";
 
@@ -95,42 +101,6 @@ async function allBack(): Promise<void> {
   });
 }
 
-type Histories = ReadonlyMap<string, Event[]>;
-
-/** One client: does this and that, at whichever server, until it shall stop. */
-async function client(id: string, histories: Histories, isOver: () => boolean): Promise<void> {
-  const names = [...histories.keys()];
-  const known = new Map<string, Seen | undefined>();
-  for (let i = 0; !isOver(); i++) {
-    const name = pick(names);
-    const events = histories.get(name) ?? [];
-    const target = { url: pick(all).url, token, name };
-    const value = `${id}-${i}`;
-    const before = known.get(name);
-    const chance = random.next();
-    if (before === undefined || chance < 0.35) {
-      known.set(name, await read(target, events));
-      if (known.get(name) === undefined && chance < 0.8) await create(target, value, events);
-    } else if (chance < 0.85) {
-      await update(target, { before, value }, events);
-      known.delete(name);
-    } else {
-      await remove(target, before, events);
-    }
-    await Bun.sleep(random.next() * 20);
-  }
-}
-
-function assertOrdered(histories: Histories, faulty: string): void {
-  for (const [name, events] of histories) {
-    for (const { operation, outcome } of events) count(`${operation.kind} ${outcome}`);
-    if (isLinearizable(events)) continue;
-    const path = join("/tmp", `not-linearizable-${SEED}-${name}.json`);
-    writeFileSync(path, JSON.stringify({ faulty, events }, undefined, 1));
-    throw new Error(`seed ${SEED}, ${faulty}: ${name} has no order, see ${path}`);
-  }
-}
-
 async function round(number: number): Promise<void> {
   const names = Array.from({ length: KEYS }, (_, i) => `r${number}-k${i}`);
   const histories: Histories = new Map(names.map((name) => [name, []]));
@@ -140,7 +110,12 @@ async function round(number: number): Promise<void> {
     return chosen.findIndex((other) => other.name.slice(-8) === name.slice(-8)) === i;
   });
   let over = false;
-  const clients = Array.from({ length: CLIENTS }, (_, i) => client(`c${i}`, histories, () => over));
+  const urls = all.map(({ url }) => url);
+  // Their own, or what they happen to draw would decide which faults come.
+  const chance = seededRandom(SEED + number);
+  const clients = Array.from({ length: CLIENTS }, (_, i) =>
+    playClient({ id: `c${i}`, urls, token, random: chance }, histories, () => over),
+  );
   try {
     await Bun.sleep(BEFORE_MS);
     for (const fault of now) await fault.begin();
@@ -156,7 +131,8 @@ async function round(number: number): Promise<void> {
     for (const { url } of all) await read({ url, token, name }, events);
   }
   for (const { name } of now) count(name.slice(0, -2));
-  assertOrdered(histories, now.map(({ name }) => name).join(" and "));
+  countOutcomes(histories, totals);
+  assertOrdered(histories, SEED, now.map(({ name }) => name).join(" and "));
 }
 
 test(`after ${ROUNDS} faults (seed ${SEED}) what clients saw has an order`, async () => {
