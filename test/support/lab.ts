@@ -17,6 +17,9 @@ export const LAB_ENV: Readonly<Record<string, string | undefined>> = {
 /** Another build may be named, so that one that runs for long is not replaced under it. */
 export const BRAMBLE = process.env["BRAMBLE_BINARY"] ?? join(import.meta.dir, "../../dist/bramble");
 
+/** Words before a command that runs as a laptop on the lab's LAN. */
+export const ON_LAN: readonly string[] = ["env", `LAB_ID=${LAB_ID}`, LAB, "exec", "lan", "--"];
+
 export interface Result {
   exitCode: number;
   stdout: string;

@@ -1,6 +1,7 @@
 /** An etcd on the lab's LAN, which stays while nodes are cut. */
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { etcdProgram } from "#test/support/etcd.ts";
 import { type Lab, until } from "#test/support/lab.ts";
 
 const LAN = "192.168.77.1";
@@ -16,7 +17,14 @@ export interface LabEtcd {
 /** Data and log go to `dir`; with the lab it ends. */
 export async function startLabEtcd(lab: Lab, dir: string): Promise<LabEtcd> {
   const argv = [
-    ...["etcd", "--data-dir", join(dir, "etcd"), "--log-level", "error", "--unsafe-no-fsync"],
+    ...[
+      etcdProgram(),
+      "--data-dir",
+      join(dir, "etcd"),
+      "--log-level",
+      "error",
+      "--unsafe-no-fsync",
+    ],
     ...["--listen-client-urls", CLIENT, "--advertise-client-urls", CLIENT],
     ...["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER],
     ...["--initial-cluster", `default=${PEER}`],

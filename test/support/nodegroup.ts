@@ -40,6 +40,18 @@ export function processesOf(node: string): number[] {
     .map(Number);
 }
 
+/** Those of a node that run this program, as the machine numbers them. */
+export function runningIn(node: string, program: string): number[] {
+  return processesOf(node).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0", 1)[0] === program;
+    } catch {
+      // It ended meanwhile.
+      return false;
+    }
+  });
+}
+
 /** Processes of the node that the kernel killed for want of memory since its boot. */
 export function killedIn(node: string): number {
   const groups = readdirSync(join(GROUPS, node), { recursive: true, encoding: "utf8" });

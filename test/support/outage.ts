@@ -3,14 +3,14 @@
  * request may be lost, and nothing restarted.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { addressOf, until } from "#test/support/lab.ts";
+import { startLabLoad, type Target } from "#test/support/labload.ts";
 import { webImage } from "#test/support/webimage.ts";
 
-const REQUEST_EVERY_MS = 25;
 const AGENTS = ["n2", "n3"];
 const ROOT = join(import.meta.dir, "../..");
 let cluster: LabCluster;
@@ -38,31 +38,11 @@ async function end(): Promise<void> {
   rmSync(dir, { recursive: true, force: true });
 }
 
-const targets = (): Array<[url: string, host: string]> =>
-  AGENTS.flatMap(
-    (node): Array<[string, string]> => [
-      [`http://${addressOf(node)}:30080/`, "web"],
-      [`http://${addressOf(node)}/`, "web.test"],
-    ],
-  );
-
-/** Runs on the LAN until it is told to end; then says what became of its requests. */
-const LOAD = `
-  const targets = ${JSON.stringify("TARGETS")};
-  let sent = 0, ended = false;
-  const lost = [];
-  process.on("SIGTERM", () => { ended = true; });
-  for (let i = 0; !ended; i++) {
-    const [url, host] = targets[i % targets.length];
-    sent++;
-    try {
-      const options = { headers: { host }, keepalive: false, signal: AbortSignal.timeout(10_000) };
-      const answer = await fetch(url, options);
-      if (!(await answer.text()).startsWith("hello")) lost.push(url + " " + answer.status);
-    } catch (error) { lost.push(url + " " + error.message); }
-    await Bun.sleep(${REQUEST_EVERY_MS});
-  }
-  console.log(JSON.stringify({ sent, lost }));`;
+const targets = (): Target[] =>
+  AGENTS.flatMap((node): Target[] => [
+    [`http://${addressOf(node)}:30080/`, "web"],
+    [`http://${addressOf(node)}/`, "web.test"],
+  ]);
 
 async function containers(): Promise<string[]> {
   const all = await Promise.all(
@@ -73,9 +53,7 @@ async function containers(): Promise<string[]> {
 
 async function outage(seconds: number): Promise<void> {
   const before = await containers();
-  const script = LOAD.replace('"TARGETS"', JSON.stringify(targets()));
-  const path = join(dir, "load.log");
-  const load = cluster.lab.spawn("lan", path, process.execPath, "-e", script);
+  const stop = startLabLoad(cluster.lab, targets(), join(dir, "load.log"));
   await Bun.sleep(2_000);
   await cluster.lab.cut("n1");
   await Bun.sleep(seconds * 1_000);
@@ -84,9 +62,7 @@ async function outage(seconds: number): Promise<void> {
   await cluster.readyNodes(3, 60_000);
   await cluster.kubectl("rollout", "status", "deployment/web", "--timeout=120s");
   await Bun.sleep(5_000);
-  load.kill("SIGTERM");
-  await load.exited;
-  const said = JSON.parse(readFileSync(path, "utf8")) as { sent: number; lost: string[] };
+  const said = await stop();
   console.log(`${said.sent} requests, ${said.lost.length} lost`);
   expect(said.lost).toEqual([]);
   expect(said.sent).toBeGreaterThan(seconds);

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Subprocess } from "bun";
+import { etcdProgram } from "#test/support/etcd.ts";
 import { addressOf, BRAMBLE, type Lab, startLab, until } from "#test/support/lab.ts";
 
 const LAN = "192.168.77.1";
@@ -14,7 +15,13 @@ export interface ServerLab {
   kubectl(server: string, ...argv: string[]): Promise<string>;
   /** As `kubectl`, until it is stopped; its output goes to `file`. */
   follow(server: string, file: string, ...argv: string[]): Subprocess;
-  startServer(node: string): Promise<void>;
+  startServer(node: string, ...flags: string[]): Promise<void>;
+  /** Of all servers' admin; there once a server was started. */
+  adminToken(): string;
+  /** Client addresses of etcd's members. */
+  readonly etcd: readonly string[];
+  /** A program of one's own in a node, until the lab is taken down; `name` is its log's. */
+  spawn(node: string, name: string, ...argv: string[]): void;
   /** The etcd member of a node that was booted again. */
   startMember(node: string): Promise<void>;
   startAgent(node: string, ...flags: string[]): Promise<void>;
@@ -22,22 +29,31 @@ export interface ServerLab {
   down(): Promise<void>;
 }
 
+interface Parts {
+  readonly dir: string;
+  readonly members: readonly string[];
+  readonly etcd: string;
+}
+
 class RunningLab implements ServerLab {
   readonly lab: Lab;
   readonly #dir: string;
   readonly #members: readonly string[];
+  readonly #program: string;
   readonly #children: Subprocess[] = [];
   #secret: string | undefined;
+  #admin: string | undefined;
   #token: string | undefined;
 
-  constructor(lab: Lab, dir: string, members: readonly string[]) {
+  constructor(lab: Lab, { dir, members, etcd }: Parts) {
     this.lab = lab;
     this.#members = members;
+    this.#program = etcd;
     this.#dir = dir;
   }
 
-  #spawn(node: string, argv: readonly string[]): void {
-    this.#children.push(this.lab.spawn(node, join(this.#dir, `${node}.log`), ...argv));
+  spawn(node: string, name: string, ...argv: string[]): void {
+    this.#children.push(this.lab.spawn(node, join(this.#dir, `${name}.log`), ...argv));
   }
 
   /** A member in a node or on the LAN; its data is on the node's disk, and outlives a cut. */
@@ -45,21 +61,22 @@ class RunningLab implements ServerLab {
     const url = (each: string, port: number) =>
       `http://${each === "lan" ? LAN : addressOf(each)}:${port}`;
     const data = node === "lan" ? join(this.#dir, "etcd") : "/var/lib/etcd";
-    this.#spawn(node, [
-      ...["etcd", "--name", node, "--data-dir", data, "--log-level", "error"],
+    const argv = [
+      ...["--name", node, "--data-dir", data, "--log-level", "error"],
       ...["--listen-client-urls", url(node, 2379), "--advertise-client-urls", url(node, 2379)],
       ...["--listen-peer-urls", url(node, 2380)],
       ...["--initial-advertise-peer-urls", url(node, 2380)],
       ...["--initial-cluster", this.#members.map((each) => `${each}=${url(each, 2380)}`).join()],
-    ]);
+    ];
+    this.spawn(node, `${node}-etcd`, this.#program, ...argv);
   }
 
   async startEtcd(): Promise<void> {
     await Promise.all(this.#members.map((node) => this.startMember(node)));
-    for (const url of this.#etcd()) await this.#answers(`${url}/health`, '"true"');
+    for (const url of this.etcd) await this.#answers(`${url}/health`, '"true"');
   }
 
-  #etcd(): string[] {
+  get etcd(): string[] {
     const address = (node: string) => (node === "lan" ? LAN : addressOf(node));
     return this.#members.map((node) => `http://${address(node)}:2379`);
   }
@@ -71,23 +88,32 @@ class RunningLab implements ServerLab {
     });
   }
 
-  async startServer(node: string): Promise<void> {
+  async startServer(node: string, ...flags: string[]): Promise<void> {
     const secret = this.#secret === undefined ? [] : ["--server-token", this.#secret];
-    this.#spawn(node, [BRAMBLE, "server", "--datastore", `etcd=${this.#etcd().join()}`, ...secret]);
+    const datastore = ["--datastore", `etcd=${this.etcd.join()}`];
+    this.spawn(node, node, BRAMBLE, "server", ...datastore, ...secret, ...flags);
     await this.#answers(`https://${addressOf(node)}:6443/readyz`, "ok");
-    const read = (file: string) =>
-      until(`${node} has its ${file}`, READY_MS_MAX, async () => {
-        const found = await this.lab.exec(node, "cat", `/var/lib/bramble/${file}`);
-        return found.exitCode === 0 && found.stdout;
-      });
-    this.#secret ??= (await read("server-token")).trim();
-    const config = (await read("kubeconfig")).replace("127.0.0.1", addressOf(node));
+    this.#secret ??= (await this.#read(node, "server-token")).trim();
+    this.#admin ??= (await this.#read(node, "admin-token")).trim();
+    const config = (await this.#read(node, "kubeconfig")).replace("127.0.0.1", addressOf(node));
     writeFileSync(this.#config(node), config, { mode: 0o600 });
+  }
+
+  #read(node: string, file: string): Promise<string> {
+    return until(`${node} has its ${file}`, READY_MS_MAX, async () => {
+      const found = await this.lab.exec(node, "cat", `/var/lib/bramble/${file}`);
+      return found.exitCode === 0 && found.stdout;
+    });
+  }
+
+  adminToken(): string {
+    if (this.#admin === undefined) throw new Error("no server was started");
+    return this.#admin;
   }
 
   async startAgent(node: string, ...flags: string[]): Promise<void> {
     this.#token ??= (await this.lab.must("n1", BRAMBLE, "token", "create")).trim();
-    this.#spawn(node, [BRAMBLE, "agent", "--token", this.#token, ...flags]);
+    this.spawn(node, node, BRAMBLE, "agent", "--token", this.#token, ...flags);
   }
 
   #config(server: string): string {
@@ -121,7 +147,11 @@ class RunningLab implements ServerLab {
   }
 
   async down(): Promise<void> {
-    for (const child of this.#children) child.kill();
+    for (const child of this.#children) {
+      child.kill();
+      // One whose program is halted is halted with it, and hears nothing.
+      child.kill("SIGCONT");
+    }
     await Promise.all(this.#children.map((child) => child.exited));
     await this.lab.down();
   }
@@ -134,10 +164,12 @@ export async function startServerLab(options: {
   images: readonly string[];
   /** Where etcd runs: one member on the LAN where left out. */
   members?: readonly string[];
+  /** The program; where left out that of all tests. */
+  etcd?: string;
 }): Promise<ServerLab> {
-  const { nodes, dir, members = ["lan"] } = options;
+  const { nodes, dir, members = ["lan"], etcd = etcdProgram() } = options;
   mkdirSync(dir, { recursive: true });
-  const running = new RunningLab(await startLab(nodes, options), dir, members);
+  const running = new RunningLab(await startLab(nodes, options), { dir, members, etcd });
   try {
     await running.startEtcd();
   } catch (error) {
