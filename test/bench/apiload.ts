@@ -28,11 +28,19 @@ export function linesOf<T>(text: string): T[] {
     .map((line) => JSON.parse(line) as T);
 }
 
-/** One run with the load that the figures are stated for. `round` names its namespace. */
-export async function apiLoad(target: Target, round: number): Promise<Loads> {
+/**
+ * One run with the load that the figures are stated for. `round` names its namespace; `before`:
+ * words before the program, where it runs somewhere else.
+ */
+export async function apiLoad(
+  target: Target,
+  round: number,
+  before: readonly string[] = [],
+): Promise<Loads> {
   const program = await loadProgram("apibench");
   const flags = ["-n", "2000", "-c", "16", "-ns", `apibench-${round}`];
-  const out = await must([program, "-server", target.url, "-token", target.token, ...flags]);
+  const server = ["-server", target.url, "-token", target.token];
+  const out = await must([...before, program, ...server, ...flags]);
   const loads: Loads = {};
   for (const { op, per_s, p50_ms, p99_ms, errors, first_error } of linesOf<Line>(out)) {
     if (errors > 0) console.error(`${op}: ${errors} errors, the first: ${first_error}`);

@@ -32,7 +32,7 @@ export interface Measured {
 type Pick = "perSecond" | "p50Ms";
 
 /** The middle of the rounds' ratios: how many times as fast as the peer. */
-function timesAsFast(measured: Measured, op: string, pick: Pick): number | undefined {
+export function timesAsFast(measured: Measured, op: string, pick: Pick): number | undefined {
   const { ours = [], peers = [] } = measured;
   const ratios = peers.flatMap((peer, at) => {
     const [mine, theirs] = [ours[at]?.[op]?.[pick], peer[op]?.[pick]];

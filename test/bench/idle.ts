@@ -22,7 +22,10 @@ const DAY_SECONDS = 86_400;
 
 const DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments";
 
-const deployment = (replicas: number, container: object) => ({
+const SLEEPING = { command: ["sleep", "100000"] };
+
+/** Of so many pods; `container`: its image and what it does. */
+export const idleDeployment = (replicas: number, container: object) => ({
   apiVersion: "apps/v1",
   kind: "Deployment",
   metadata: { name: "idle" },
@@ -43,10 +46,10 @@ const deployment = (replicas: number, container: object) => ({
 export async function startPods(
   server: Target,
   count: number,
-  container: object = { command: ["sleep", "100000"] },
+  container: object = SLEEPING,
 ): Promise<void> {
   const { name: image } = await imageOf();
-  const text = JSON.stringify(deployment(count, { image, ...container }));
+  const text = JSON.stringify(idleDeployment(count, { image, ...container }));
   const headers = { "content-type": "application/json" };
   const made = await ask(server, DEPLOYMENTS, { method: "POST", body: text, headers });
   if (made?.ok !== true) throw new Error(`no idle pods: ${await made?.text()}`);

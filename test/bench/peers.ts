@@ -13,7 +13,7 @@ export interface Peer extends Target {
   end(): Promise<void>;
 }
 
-const TOKEN = "peer-token";
+export const PEER_TOKEN = "peer-token";
 
 function start(argv: string[], log: string): Bun.Subprocess {
   goesOn();
@@ -47,19 +47,28 @@ export interface PeerOptions {
   readonly serviceAccounts?: boolean;
 }
 
-async function apiserverFlags(
+/** Where it listens, and the addresses of its etcd, with commas between. */
+export interface PeerPlace {
+  readonly etcd: string;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** Keys and tokens of it go to `dir`. */
+export async function apiserverFlags(
   dir: string,
-  etcd: number,
-  port: number,
-  { serviceCidr = "10.215.0.0/16", serviceAccounts = false }: PeerOptions,
+  { etcd, address, port }: PeerPlace,
+  { serviceCidr = "10.215.0.0/16", serviceAccounts = false }: PeerOptions = {},
 ): Promise<string[]> {
   const key = join(dir, "sa.key");
   await must(["openssl", "genrsa", "-out", key, "2048"]);
   await must(["openssl", "rsa", "-in", key, "-pubout", "-out", join(dir, "sa.pub")]);
-  writeFileSync(join(dir, "tokens.csv"), `${TOKEN},admin,1,"system:masters"\n`, { mode: 0o600 });
+  writeFileSync(join(dir, "tokens.csv"), `${PEER_TOKEN},admin,1,"system:masters"\n`, {
+    mode: 0o600,
+  });
   return [
-    ["--etcd-servers", `http://127.0.0.1:${etcd}`],
-    ["--secure-port", String(port), "--bind-address", "127.0.0.1"],
+    ["--etcd-servers", etcd],
+    ["--secure-port", String(port), "--bind-address", address],
     ["--cert-dir", join(dir, "certs"), "--token-auth-file", join(dir, "tokens.csv")],
     ["--service-cluster-ip-range", serviceCidr, "--service-account-issuer", "https://peer"],
     ["--service-account-key-file", join(dir, "sa.pub")],
@@ -76,9 +85,10 @@ export async function startPeer(options: PeerOptions = {}): Promise<Peer> {
   const end = whenOver(() => forget(dir));
   const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
   const store = start([etcd, ...etcdFlags(dir, client, peer)], join(dir, "etcd.log"));
-  const flags = await apiserverFlags(dir, client, port, options);
+  const place = { etcd: `http://127.0.0.1:${client}`, address: "127.0.0.1", port };
+  const flags = await apiserverFlags(dir, place, options);
   const api = start([apiserver, ...flags], join(dir, "apiserver.log"));
-  const target = { url: `https://127.0.0.1:${port}`, token: TOKEN };
+  const target = { url: `https://127.0.0.1:${port}`, token: PEER_TOKEN };
   const alive = () => api.exitCode === null && store.exitCode === null;
   try {
     await ready(target, alive);

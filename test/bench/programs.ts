@@ -80,6 +80,10 @@ export function loadProgram(name: "apibench" | "podbench" | "soak"): Promise<str
 export const builtEtcd = (): Promise<string> =>
   build("etcd", "../conformance/etcd", "go.etcd.io/etcd/server/v3", false);
 
+/** The one that goes with it. */
+export const builtEtcdctl = (): Promise<string> =>
+  build("etcdctl", "../conformance/etcd", "go.etcd.io/etcd/etcdctl/v3", false);
+
 /** Kubernetes' own, of the versions that the conformance tests pin. Minutes, the first time. */
 export async function peerPrograms(): Promise<{ apiserver: string; etcd: string }> {
   const suite = "../conformance";
