@@ -96,6 +96,8 @@ CONF
     for file in ca.crt ca.key; do joined $file | base64 -d >"$work/$file"; done
   elif [ -e $etcd_dir/ca.key ]; then
     cp $etcd_dir/ca.crt $etcd_dir/ca.key "$work/"
+  elif [ -e $etcd_data/kept/ca.key ]; then
+    cp $etcd_data/kept/ca.crt $etcd_data/kept/ca.key "$work/"
   else
     openssl ecparam -name prime256v1 -genkey -noout -out "$work/ca.key"
     sign ca authority -selfsign
@@ -241,6 +243,7 @@ setup_etcd() {
   elif [ ! -e $etcd_dir/etcd.env ]; then # its data was kept
     write_env "$etcd_name=$etcd_peer" existing
   fi
+  [ ! -e $etcd_data/kept ] || [ ! -e $etcd_dir/etcd.env ] || act "forget what was kept to start it again" rm -rf $etcd_data/kept
   ! write_etcd_units || changed=0
   put "$here/etcd.sh" $lib/etcd.sh 755 || true
   [ -z "$start" ] || start_etcd $changed

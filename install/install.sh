@@ -66,7 +66,9 @@ before=$(sed -n 's/^role //p' $etc/installed 2>/dev/null || true)
 [ "$role" = agent ] || [ -z "$url" ] || die "--url is for an agent"
 [ "$role" = server ] || [ -z "$etcd" ] || die "--etcd is for a server"
 [ -n "$etcd_join" ] || [ -z "$etcd_replace" ] || die "--etcd-replace goes with --etcd-join"
+# A member that is installed, or that was kept by `uninstall.sh --keep-data`.
 [ ! -e $etc/etcd/etcd.env ] || etcd=1
+[ "$role" = agent ] || [ ! -e /var/lib/bramble-etcd/kept ] || etcd=1
 [ -n "$dry" ] || [ "$(id -u)" = 0 ] || die "needs root (sudo), or --dry-run"
 case $(uname -m) in
   x86_64) arch=amd64 ;;

@@ -3,7 +3,8 @@
 #
 #   uninstall.sh [--keep-data] [--keep-packages] [--dry-run]
 #
-#   --keep-data       keep the cluster's state (the data directory) and the images
+#   --keep-data       keep the cluster's state (the data directory) and the images; a member of the etcd
+#                     stays one: `install.sh --server` starts it again with what it has
 #   --keep-packages   keep the packages that install.sh brought; else those go that nothing else needs
 #   --dry-run         say each thing that would be done, and do none of it
 set -euo pipefail
@@ -55,6 +56,10 @@ remove_cluster() {
   [ -n "$keep" ] || ctr --address "$socket" namespaces remove "$namespace" >/dev/null 2>&1 || true
 }
 leave_etcd() { [ ! -x $lib/etcd.sh ] || $lib/etcd.sh leave || true; }
+keep_member() { # the others let it in again by the authority that signed for them
+  install -d -m 700 /var/lib/bramble-etcd/kept
+  install -m 600 $etc/etcd/ca.crt $etc/etcd/ca.key /var/lib/bramble-etcd/kept/
+}
 stop_own_containerd() { # that of the init script
   local pid
   pid=$(cat $run/containerd.pid 2>/dev/null) || { rm -rf $run; return 0; }
@@ -83,8 +88,9 @@ act "stop bramble" stop_service
 if [ -e "$data/instance.json" ] || [ -d "$data" ]; then
   act "remove its containers, rules, routes and mounts${keep:+, and keep $data}" remove_cluster
 fi
-if [ -e $etc/etcd/etcd.env ] && [ -z "$keep" ]; then
-  act "take this machine's member out of the etcd" leave_etcd
+if [ -e $etc/etcd/etcd.env ]; then
+  if [ -z "$keep" ]; then act "take this machine's member out of the etcd" leave_etcd
+  else act "keep what this machine's member of the etcd needs to start again" keep_member; fi
 fi
 systemd || act "stop containerd if it was started for bramble" stop_own_containerd
 while read -r key value; do

@@ -19,6 +19,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Board, startBoard } from "#test/support/arm64.ts";
+import { healthy } from "#test/support/etcd.ts";
 import { SYSROOT } from "#test/support/foreign.ts";
 import { eventually, freePlace, freePort, mustRun, run } from "#test/support/instance.ts";
 import { BRAMBLE } from "#test/support/lab.ts";
@@ -27,6 +28,7 @@ import { differences, stateOf } from "./machine.ts";
 
 const ROOT = join(import.meta.dir, "../..");
 const ARM64 = join(ROOT, "dist/bramble-arm64");
+const QEMU = ["qemu-aarch64-static", "-L", SYSROOT];
 const READY_MS_MAX = 90_000;
 /** nerdctl is built for it, and packages are fetched. */
 const BUNDLE_MS_MAX = 600_000;
@@ -35,7 +37,7 @@ const BOARD_MS_MAX = 1_200_000;
 
 let dir: string;
 let board: Board | undefined;
-let server: Bun.Subprocess | undefined;
+const children: Bun.Subprocess[] = [];
 
 beforeAll(async () => {
   if (Bun.which("qemu-aarch64-static") === null) throw new Error("qemu-user-static is missing");
@@ -46,8 +48,8 @@ beforeAll(async () => {
 }, READY_MS_MAX);
 
 afterAll(async () => {
-  server?.kill("SIGKILL");
-  await server?.exited;
+  for (const child of children) child.kill("SIGKILL");
+  await Promise.all(children.map((child) => child.exited));
   await board?.close();
   rmSync(dir, { recursive: true, force: true });
 });
@@ -97,7 +99,7 @@ async function makeBundle(to: string): Promise<void> {
   const archive = join(dir, "bundle.tar.gz");
   const image = join(dir, "web.tar");
   await armImage(image);
-  const flags = ["--arch", "arm64", "--out", archive, "--image", image];
+  const flags = ["--arch", "arm64", "--etcd", "--out", archive, "--image", image];
   await mustRun([join(ROOT, "install/bundle.sh"), ...flags], { timeoutMs: BUNDLE_MS_MAX });
   mkdirSync(to);
   await mustRun(["tar", "-xzf", archive, "-C", to, "--strip-components=1"]);
@@ -109,7 +111,8 @@ test(
     const to = join(dir, "bundle");
     await makeBundle(to);
     await mustRun(["sh", "-c", `cd ${to} && sha256sum --check --quiet SHA256SUMS`]);
-    const programs = ["bramble", "nerdctl", "cni/bridge", "cni/host-local", "cni/loopback"];
+    const plugins = ["cni/bridge", "cni/host-local", "cni/loopback"];
+    const programs = ["bramble", "nerdctl", ...plugins, "etcd/etcd", "etcd/etcdctl"];
     expect(Object.fromEntries(machines(to))).toEqual(
       Object.fromEntries(programs.map((name) => [name, EM_AARCH64])),
     );
@@ -129,11 +132,10 @@ test(
         "bring one of bundle.sh --arch amd64\n",
     );
     expect(wrong).toMatchObject({ exitCode: 1, stdout: "" });
-    const qemu = ["qemu-aarch64-static", "-L", SYSROOT];
-    expect(await mustRun([...qemu, join(to, "bramble"), "--version"])).toContain(pkg.version);
-    expect(await mustRun([...qemu, join(to, "nerdctl"), "--version"])).toContain("nerdctl version");
+    expect(await mustRun([...QEMU, join(to, "bramble"), "--version"])).toContain(pkg.version);
+    expect(await mustRun([...QEMU, join(to, "nerdctl"), "--version"])).toContain("nerdctl version");
     const env = { CNI_COMMAND: "VERSION" };
-    const said = await mustRun([...qemu, join(to, "cni/bridge")], { env, stdin: "{}" });
+    const said = await mustRun([...QEMU, join(to, "cni/bridge")], { env, stdin: "{}" });
     expect(said).toContain("supportedVersions");
   },
   BUNDLE_MS_MAX,
@@ -176,40 +178,69 @@ test(
   BOARD_MS_MAX,
 );
 
+/** Serves the API until its controllers have made pods; `name`: of its files. */
+async function serves(name: string, flags: readonly string[]): Promise<void> {
+  const port = await freePort();
+  const place = await freePlace();
+  const files = join(dir, name);
+  const dataDir = join(files, "data");
+  mkdirSync(files);
+  const child = Bun.spawn(
+    [
+      ...[...QEMU, ARM64, "server", "--no-agent", ...flags],
+      ...["--data-dir", dataDir, "--https-port", String(port), "--disable", "discovery"],
+      ...["--cluster-cidr", place.clusterCidr, "--service-cidr", place.serviceCidr],
+      ...["--cluster-dns", place.clusterDns, "--bind-address", "127.0.0.1"],
+    ],
+    { stdin: "ignore", stdout: Bun.file(join(files, "out")), stderr: Bun.file(join(files, "log")) },
+  );
+  children.push(child);
+  const kubeconfig = join(dataDir, "kubeconfig");
+  await eventually("it is ready", READY_MS_MAX, async () => {
+    if (child.exitCode !== null) throw new Error(readFileSync(join(files, "log"), "utf8"));
+    const url = `https://127.0.0.1:${port}/readyz`;
+    const { ok } = await fetch(url, { tls: { rejectUnauthorized: false } });
+    return ok && existsSync(kubeconfig);
+  });
+  const bramble = (...argv: string[]) => mustRun([BRAMBLE, ...argv, "--kubeconfig", kubeconfig]);
+  const manifest = join(ROOT, "install/demo.yaml");
+  const text = (await Bun.file(manifest).text()).replace("NODE_PORT", String(place.nodePort));
+  await Bun.write(join(files, "web.yaml"), text);
+  await bramble("apply", "-f", join(files, "web.yaml"));
+  await eventually("three pods are made", READY_MS_MAX, async () => {
+    const pods = await bramble("get", "pods", "-o", "name");
+    return pods.match(/pod\/web-/g)?.length === 3;
+  });
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}
+
+test("it serves the API, and its controllers work", () => serves("sqlite", []), 2 * READY_MS_MAX);
+
 test(
-  "it serves the API, and its controllers work",
+  "so it does on the etcd of the bundle, which starts by the word that the installer gives it",
   async () => {
-    const port = await freePort();
-    const place = await freePlace();
-    const dataDir = join(dir, "data");
-    const child = Bun.spawn(
-      [
-        ...["qemu-aarch64-static", "-L", SYSROOT, ARM64, "server", "--no-agent"],
-        ...["--data-dir", dataDir, "--https-port", String(port), "--disable", "discovery"],
-        ...["--cluster-cidr", place.clusterCidr, "--service-cidr", place.serviceCidr],
-        ...["--cluster-dns", place.clusterDns, "--bind-address", "127.0.0.1"],
-      ],
-      { stdin: "ignore", stdout: Bun.file(join(dir, "out")), stderr: Bun.file(join(dir, "log")) },
-    );
-    server = child;
-    const kubeconfig = join(dataDir, "kubeconfig");
-    await eventually("it is ready", READY_MS_MAX, async () => {
-      if (child.exitCode !== null) throw new Error(readFileSync(join(dir, "log"), "utf8"));
-      const url = `https://127.0.0.1:${port}/readyz`;
-      const { ok } = await fetch(url, { tls: { rejectUnauthorized: false } });
-      return ok && existsSync(kubeconfig);
-    });
-    const bramble = (...argv: string[]) => mustRun([BRAMBLE, ...argv, "--kubeconfig", kubeconfig]);
-    const manifest = join(ROOT, "install/demo.yaml");
-    const text = (await Bun.file(manifest).text()).replace("NODE_PORT", String(place.nodePort));
-    await Bun.write(join(dir, "web.yaml"), text);
-    await bramble("apply", "-f", join(dir, "web.yaml"));
-    await eventually("three pods are made", READY_MS_MAX, async () => {
-      const pods = await bramble("get", "pods", "-o", "name");
-      return pods.match(/pod\/web-/g)?.length === 3;
-    });
-    child.kill("SIGTERM");
-    expect(await child.exited).toBe(0);
+    const [client, peer] = [await freePort(), await freePort()];
+    const [url, peers] = [`http://127.0.0.1:${client}`, `http://127.0.0.1:${peer}`];
+    const argv = [
+      ...[...QEMU, join(dir, "bundle/etcd/etcd"), "--data-dir", join(dir, "etcd")],
+      ...["--listen-client-urls", url, "--advertise-client-urls", url],
+      ...["--listen-peer-urls", peers, "--initial-advertise-peer-urls", peers],
+      ...["--initial-cluster", `default=${peers}`],
+    ];
+    const without = await run(argv, { timeoutMs: READY_MS_MAX });
+    expect(without.exitCode).not.toBe(0);
+    expect(without.stdout + without.stderr).toContain("ETCD_UNSUPPORTED_ARCH=arm64");
+    const script = await Bun.file(join(dir, "bundle/etcd-setup.sh")).text();
+    expect(script).toContain('[ "$arch" != arm64 ] || echo ETCD_UNSUPPORTED_ARCH=arm64');
+    const env = { ...process.env, ETCD_UNSUPPORTED_ARCH: "arm64" };
+    const log = Bun.file(join(dir, "etcd.log"));
+    children.push(Bun.spawn(argv, { env, stdin: "ignore", stdout: log, stderr: log }));
+    await eventually("etcd is healthy", READY_MS_MAX, () => healthy(url));
+    await serves("on-etcd", ["--datastore", `etcd=${url}`]);
+    const ctl = [...QEMU, join(dir, "bundle/etcd/etcdctl"), "--endpoints", url];
+    const keys = ["get", "--prefix", "/bramble/apps/deployments/", "--keys-only"];
+    expect(await mustRun([...ctl, ...keys], { env: { ETCDCTL_API: "3" } })).toContain("/web");
   },
-  2 * READY_MS_MAX,
+  3 * READY_MS_MAX,
 );

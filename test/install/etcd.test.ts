@@ -1,6 +1,8 @@
 /**
  * `install.sh --server --etcd` on three boards, under a real systemd and without a network: members
- * come in, one is replaced, one leaves; what it says of each number of them is true.
+ * come in, one is replaced, one is kept, one leaves; what it says of each number of them is true.
+ * With Debian's etcd, or the one (and its etcdctl) that BRAMBLE_TEST_ETCD and BRAMBLE_TEST_ETCDCTL
+ * name: `bun run test:etcd36 ./test/install/etcd.test.ts`.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { join } from "node:path";
@@ -11,6 +13,7 @@ import { type Bundle, differences, makeBundle, mustHaveNspawn, stateOf } from ".
 const STEP_MS_MAX = 180_000;
 const INSTALL = "/root/bundle/install.sh";
 const STATUS = "/usr/local/lib/bramble/etcd.sh status";
+const OTHER = { etcd: "BRAMBLE_TEST_ETCD", etcdctl: "BRAMBLE_TEST_ETCDCTL" };
 let site: Site;
 let bundle: Bundle;
 let a: Machine;
@@ -23,7 +26,7 @@ beforeAll(async () => {
   mustHaveNspawn();
   [bundle, site] = await Promise.all([makeBundle("--etcd"), startSite(["ea", "eb", "ec", "ed"])]);
   [a, b, c, d] = site.machines as [Machine, Machine, Machine, Machine];
-  await Promise.all(site.machines.map((machine) => bundle.unpack(machine)));
+  await Promise.all(site.machines.map((machine) => unpack(machine)));
   before = await stateOf(a);
 }, 300_000);
 
@@ -31,6 +34,18 @@ afterAll(async () => {
   await site?.close();
   bundle?.close();
 }, STEP_MS_MAX);
+
+/** As `bundle.sh --help` says that another etcd comes in. */
+async function unpack(machine: Machine): Promise<void> {
+  await bundle.unpack(machine);
+  const to = join(machine.disk, "root/bundle");
+  for (const [name, variable] of Object.entries(OTHER)) {
+    const program = process.env[variable];
+    if (program === undefined) continue;
+    await mustRun(["cp", program, join(to, "etcd", name)]);
+    await mustRun(["rm", "-f", join(to, "SHA256SUMS")]);
+  }
+}
 
 /** What a server gives to a board that is to come in. */
 const bring = (from: Machine, to: Machine): Promise<unknown> =>
@@ -152,6 +167,33 @@ test(
     expect(said).toContain(`==> remove the member ${b.name} from the etcd`);
     expect(said).toContain("3 members: 1 may be away");
     await write(b, "again");
+  },
+  STEP_MS_MAX,
+);
+
+test(
+  "a member that was uninstalled with its data kept is the same one when installed again",
+  async () => {
+    const members = "/usr/local/lib/bramble/etcd.sh status | sort";
+    const [before, authority] = [await b.must(members), "cat /etc/bramble/etcd/ca.crt"];
+    const known = await d.must(authority);
+    const words = "keep what this machine's member of the etcd needs to start again";
+    const keep = "/usr/local/lib/bramble/uninstall.sh --keep-data --keep-packages";
+    expect(await d.must(`${keep} --dry-run`)).toContain(`would ${words}`);
+    expect(await d.must(keep)).toContain(`==> ${words}`);
+    expect(await d.must("ls /etc/bramble 2>&1 || true")).toContain("No such");
+    await eventually("writes go on", 10_000, () => write(b, "while-it-was-not-installed"));
+    expect(await b.must(STATUS)).toMatch(new RegExp(`^${d.name} .* does not answer$`, "m"));
+    const said = await d.must(`${INSTALL} --server`);
+    expect(said).not.toContain("add this machine to the etcd");
+    expect(said).toContain("3 members: 1 may be away");
+    expect(await d.must(members)).toBe(before);
+    expect(await d.must(authority)).toBe(known);
+    expect(await d.must("ls /var/lib/bramble-etcd")).toBe("data\nsnapshots\n");
+    const get = "bramble get configmap while-it-was-not-installed -o name";
+    expect(await d.must(get)).toContain("while-it-was-not-installed");
+    await write(d, "back");
+    expect(await d.must(INSTALL)).not.toContain("==>");
   },
   STEP_MS_MAX,
 );
