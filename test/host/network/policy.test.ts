@@ -14,7 +14,11 @@ import { namespaces } from "#resources/kinds/namespace.ts";
 import { networkPolicies } from "#resources/kinds/networkpolicy.ts";
 import { nodes as nodeKind } from "#resources/kinds/node.ts";
 import { pods as podKind } from "#resources/kinds/pod.ts";
-import type { NetworkPolicyPort, NetworkPolicySpec } from "#resources/types.gen.ts";
+import type {
+  NetworkPolicyPeer,
+  NetworkPolicyPort,
+  NetworkPolicySpec,
+} from "#resources/types.gen.ts";
 import { must, openSite, type Site, type SiteNode, type SitePod } from "#test/host/network/site.ts";
 import { caughtUp } from "#test/support/caughtup.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -61,10 +65,10 @@ async function put(name: string, spec: NetworkPolicySpec): Promise<void> {
   await settled();
 }
 
-async function pod(node: SiteNode, name: string): Promise<SitePod> {
+async function pod(node: SiteNode, name: string, namespace = "default"): Promise<SitePod> {
   const attached = await site.pod(node, name);
   api.put(podKind, {
-    metadata: { namespace: "default", name, uid: name, labels: { app: name } },
+    metadata: { namespace, name, uid: name, labels: { app: name } },
     spec: {
       nodeName: node.name,
       containers: [{ name, ports: [{ name: "http", containerPort: 8080 }] }],
@@ -186,6 +190,49 @@ test("egress is bound, too", async () => {
   await settled();
   expect(await reach(b.run, c.ip)).toBe(true);
   expect((await toNode("20")).exitCode).toBe(7);
+}, 360_000);
+
+/** Lets these in to pod a, beside the policy that denies all. */
+const allowFrom = (...from: NetworkPolicyPeer[]) =>
+  put("allow", {
+    podSelector: { matchLabels: { app: "a" } },
+    policyTypes: ["Ingress"],
+    ingress: [{ from }],
+  });
+
+test("a block of addresses lets the LAN in, but for whom it excepts", async () => {
+  const { run, address } = site.client;
+  const second = "192.168.50.98";
+  await must(run, ["ip", "address", "add", `${second}/24`, "dev", "eth0"]);
+  await must(run, ["ip", "route", "add", "10.42.1.0/24", "via", n1.address]);
+  const as = (from: string, seconds: string) => {
+    const curl = ["curl", "-s", "-o", "/dev/null", "--max-time", seconds, "--interface", from];
+    return run([...curl, `http://${a.ip}:8080/`]);
+  };
+  expect((await as(address, "1")).exitCode).toBe(28);
+  await allowFrom({ ipBlock: { cidr: "192.168.50.0/24", except: [`${second}/32`] } });
+  expect((await as(address, "20")).exitCode).toBe(0);
+  expect((await as(second, "1")).exitCode).toBe(28);
+  expect(await kept(c.run, a.ip)).toBe(true);
+}, 360_000);
+
+test("peers of another namespace, as long as it has the label", async () => {
+  api.put(namespaces, { metadata: { name: "shop", labels: { team: "b" } } });
+  const d = await pod(site.nodes[1] as SiteNode, "d", "shop");
+  await allowFrom({ namespaceSelector: { matchLabels: { team: "b" } } });
+  expect(await reach(d.run, a.ip)).toBe(true);
+  expect(await kept(c.run, a.ip)).toBe(true);
+  api.put(namespaces, { metadata: { name: "shop", labels: { team: "c" } } });
+  await settled();
+  expect(await kept(d.run, a.ip)).toBe(true);
+  const both = { namespaceSelector: { matchLabels: { team: "c" } } };
+  await allowFrom({ ...both, podSelector: { matchLabels: { app: "e" } } });
+  expect(await kept(d.run, a.ip)).toBe(true);
+  await allowFrom({ ...both, podSelector: { matchLabels: { app: "d" } } });
+  expect(await reach(d.run, a.ip)).toBe(true);
+  api.remove(`${POLICIES}/allow`);
+  await settled();
+  expect(await kept(d.run, a.ip)).toBe(true);
 }, 360_000);
 
 test("without policies there are no rules left of them", async () => {

@@ -64,6 +64,10 @@ function sctpInit(port: number): string {
 const FOREIGN_TABLE =
   "table inet others {\n set s { type ipv4_addr; }\n chain c { tcp dport 9 drop; }\n}\n";
 
+const AFFINITY_SECONDS = 1;
+/** That all of them lead to one of three pods by chance: once in half a million runs. */
+const AFFINITY_TRIES = 13;
+
 describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
   let site: Site;
   let n1: SiteNode;
@@ -274,12 +278,19 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
   });
 
   test("a host port leads to its pod, from the LAN, the node and the pod itself", async () => {
-    const portMappings = [{ hostPort: 9090, containerPort: 8080, protocol: "TCP" as const }];
+    const portMappings = [
+      { hostPort: 9090, containerPort: 8080, protocol: "TCP" as const },
+      { hostPort: 9091, containerPort: 8080, protocol: "UDP" as const },
+      { hostPort: 9092, containerPort: 8080, protocol: "TCP" as const, hostIP: "127.0.0.2" },
+    ];
     const d = await site.pod(n1, "d", portMappings);
     await networks[0]?.settled();
     expect(byPod(await http(site.client.run, `http://${n1.address}:9090/`))).toEqual({ d: 1 });
     expect(byPod(await http(n1.run, "http://127.0.0.1:9090/"))).toEqual({ d: 1 });
     expect(byPod(await http(d.run, `http://${n1.address}:9090/`))).toEqual({ d: 1 });
+    expect(await udp(site.client.run, n1.address, 9091)).toEqual({ d: 1 });
+    expect(byPod(await http(n1.run, "http://127.0.0.2:9092/"))).toEqual({ d: 1 });
+    expect(await http(site.client.run, `http://${n1.address}:9092/`)).toEqual({ ECONNREFUSED: 1 });
     await d.stop();
     await n1.pods.detach(d);
     await networks[0]?.settled();
@@ -316,6 +327,62 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     const ranges = ["192.168.50.0/24", "192.168.50.99/32"];
     await serve("lb", { ...spec, loadBalancerSourceRanges: ranges }, endpoints, [n1.address]);
     expect(byPod(await http(site.client.run, url))).toEqual({ c: 1 });
+  }, 360_000);
+
+  test("external addresses lead to pods, of one named port each", async () => {
+    const { run } = site.client;
+    await must(run, ["ip", "route", "add", "203.0.113.50/32", "via", n1.address]);
+    const ports = [
+      { name: "web", port: 8000, targetPort: "web", protocol: "TCP" },
+      { name: "udp", port: 53, targetPort: "udp", protocol: "UDP" },
+    ];
+    const spec = { clusterIP: "10.43.0.16", externalIPs: ["203.0.113.50"], ports };
+    api.put(services, service("outer", spec));
+    const own = ports.map(({ name, protocol }) => ({ name, port: 8080, protocol }));
+    api.put(endpointSlices, slice("outer", [at(2, n2)], own));
+    await settled();
+    const [a] = pods as [Pod];
+    for (const from of [run, a.run, n1.run]) {
+      expect(byPod(await http(from, "http://203.0.113.50:8000/"))).toEqual({ c: 1 });
+    }
+    expect(await udp(run, "203.0.113.50", 53)).toEqual({ c: 1 });
+    expect(await udp(a.run, "10.43.0.16", 53)).toEqual({ c: 1 });
+  });
+
+  test("internalTrafficPolicy Local leads to pods of the asker's node alone", async () => {
+    const spec: ServiceSpec = { clusterIP: "10.43.0.17", internalTrafficPolicy: "Local" };
+    await serve("near", { ...spec, ports: [{ port: 80 }] }, [at(0, n1), at(2, n2)]);
+    const [a, b, c] = pods as [Pod, Pod, Pod];
+    for (const [from, here] of [
+      [a.run, "a"],
+      [b.run, "a"],
+      [n1.run, "a"],
+      [c.run, "c"],
+      [n2.run, "c"],
+    ] as const) {
+      expect(byPod(await http(from, "http://10.43.0.17/", 10))).toEqual({ [here]: 10 });
+    }
+    await serve("near", { ...spec, ports: [{ port: 80 }] }, [at(0, n1)]);
+    // Dropped (28: no answer in time), not refused.
+    const curl = ["curl", "-s", "--max-time", "1", "http://10.43.0.17/"];
+    expect((await c.run(curl)).exitCode).toBe(28);
+    expect((await n2.run(curl)).exitCode).toBe(28);
+  });
+
+  test("affinity ends some time after a client's last connection", async () => {
+    const sessionAffinityConfig = { clientIP: { timeoutSeconds: AFFINITY_SECONDS } };
+    const spec: ServiceSpec = { clusterIP: "10.43.0.18", sessionAffinity: "ClientIP" };
+    const all = [at(0, n1), at(1, n1), at(2, n2)];
+    await serve("while", { ...spec, sessionAffinityConfig, ports: [{ port: 80 }] }, all);
+    const [a] = pods as [Pod];
+    const seen = new Set<string>();
+    for (let i = 0; i < AFFINITY_TRIES && seen.size < 2; i++) {
+      for (const name of Object.keys(byPod(await http(a.run, "http://10.43.0.18/")))) {
+        seen.add(name);
+      }
+      await Bun.sleep(AFFINITY_SECONDS * 1_000 + 500);
+    }
+    expect(seen.size).toBe(2);
   }, 360_000);
 
   test("pods on their way out serve while nothing else does", async () => {
