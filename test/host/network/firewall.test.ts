@@ -3,7 +3,6 @@
  * with an overlay, whose own firewall lets nothing in.
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { join } from "node:path";
 import { createNetworkAgent, type NetworkAgent } from "#agents/network/agent.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
@@ -90,7 +89,8 @@ beforeAll(async () => {
     await must(node.run, ["iptables", "-A", "INPUT", "-i", "lo", "-j", "ACCEPT"]);
     const known = ["-m", "conntrack", "--ctstate", "RELATED,ESTABLISHED", "-j", "ACCEPT"];
     await must(node.run, ["iptables", "-A", "INPUT", ...known]);
-    for (const chain of ["INPUT", "FORWARD"]) await must(node.run, ["iptables", "-P", chain, "DROP"]);
+    for (const chain of ["INPUT", "FORWARD"])
+      await must(node.run, ["iptables", "-P", chain, "DROP"]);
     await answering(node, PORT.api, PORT.datastore, PORT.other, PORT.dns);
   }
   for (const node of site.nodes) await startNetwork(node);
