@@ -1,4 +1,4 @@
-/** What happens on a LAN of nodes: packets in VXLAN, a cut cable, a policy. */
+/** What happens on a LAN of nodes: packets in VXLAN, both families, a cut cable, a policy. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -7,6 +7,23 @@ import { type LabCluster, startCluster } from "#test/support/cluster.ts";
 import { quickest, until } from "#test/support/lab.ts";
 import { webImage } from "#test/support/webimage.ts";
 
+/** Beside the lab's own addresses. */
+const IPV6 = { n1: "fd00:77::11", n2: "fd00:77::12", lan: "fd00:77::1" };
+const DNS = ["10.43.0.10", "fd00:43::a"];
+const BOTH_FAMILIES = [
+  ...["--cluster-cidr", "10.42.0.0/16,fd00:42::/56"],
+  ...["--service-cidr", "10.43.0.0/16,fd00:43::/112", "--cluster-dns", DNS.join()],
+];
+const DUAL = `
+apiVersion: v1
+kind: Service
+metadata: {name: dual}
+spec:
+  type: NodePort
+  ipFamilyPolicy: RequireDualStack
+  selector: {app: web}
+  ports: [{port: 80, targetPort: 8080, nodePort: 30081}]
+`;
 const DENIED_MS_MAX = 1_000;
 const DENY = `
 apiVersion: networking.k8s.io/v1
@@ -64,7 +81,11 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), "bramble-network-"));
   const image = await webImage(dir);
   cluster = await startCluster({ nodes: 2, dir, images: [image] });
-  await cluster.startServer({ flags: ["--network", "vxlan"] });
+  for (const [place, address] of Object.entries(IPV6)) {
+    const dev = place === "lan" ? "br0" : "eth0";
+    await cluster.lab.must(place, "ip", "address", "add", `${address}/64`, "dev", dev, "nodad");
+  }
+  await cluster.startServer({ flags: ["--network", "vxlan", ...BOTH_FAMILIES] });
   await cluster.startAgent("n2", "--network", "vxlan");
   await cluster.readyNodes(2, 60_000);
   await cluster.kubectl("create", "-f", join(import.meta.dir, "web.yaml"));
@@ -94,6 +115,35 @@ test("pods reach each other in VXLAN, and packets of their full size fit", async
   expect(await send(1_422)).toBe("arrived");
   expect(await send(1_423)).toBe("too long");
 });
+
+test("pods, Services and names have both families, on every node and from the LAN", async () => {
+  const file = join(dir, "dual.yaml");
+  await Bun.write(file, DUAL);
+  await cluster.kubectl("create", "-f", file);
+  const path = "jsonpath={.items[*].status.podIPs[*].ip}";
+  const ips = (await cluster.kubectl("get", "pods", "-l", "app=web", "-o", path)).split(" ");
+  expect(ips.filter((ip) => ip.startsWith("10.42."))).toHaveLength(4);
+  expect(ips.filter((ip) => ip.startsWith("fd00:42:"))).toHaveLength(4);
+  const get = ["get", "service", "dual", "-o", "jsonpath={.spec.clusterIPs[*]}"];
+  const [v4 = "", v6 = ""] = (await cluster.kubectl(...get)).split(" ");
+  const urls = { n1: `http://[${v6}]/`, n2: `http://[${v6}]/`, lan: `http://[${IPV6.n2}]:30081/` };
+  for (const [from, url] of Object.entries(urls)) {
+    const loop = `for i in $(seq 40); do curl -gfsS --max-time 20 "${url}"; done`;
+    const seen = await until(`four pods answer ${from}`, 60_000, async () => {
+      const answers = new Set((await cluster.lab.must(from, "sh", "-c", loop)).split("\n"));
+      answers.delete("");
+      return answers.size >= 4 && answers;
+    });
+    expect(seen.size).toBe(4);
+  }
+  for (const server of DNS) {
+    const dig = (type: string) =>
+      cluster.lab.must("n2", "dig", "+short", `@${server}`, type, "dual.default.svc.cluster.local");
+    expect(await dig("A")).toBe(`${v4}\n`);
+    expect(await dig("AAAA")).toBe(`${v6}\n`);
+  }
+  await cluster.kubectl("delete", "-f", file);
+}, 270_000);
 
 test("a stranger on the LAN sends nothing into the overlay", async () => {
   const rules = await cluster.lab.must("n1", "iptables", "-S", "BRAMBLE-OPENED");

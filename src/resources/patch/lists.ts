@@ -56,6 +56,8 @@ export function mergeLists(original: Json[], patch: Json[], options: ListMerge):
     patch as JsonObject[],
     mergeKey,
   );
+  // Nothing is merged then, as upstream has it: a node has several addresses of one type.
+  if (replaced) return { items: given.map((item) => options.clean(item)), live: original };
   const merged: Json[] = [...kept];
   const places = placesOf(kept, mergeKey);
   for (const item of given) {
@@ -69,7 +71,7 @@ export function mergeLists(original: Json[], patch: Json[], options: ListMerge):
     }
   }
   const items = interleave(merged, given, kept, (item) => keyOf(item, mergeKey));
-  return { items, live: replaced ? original : merged.slice(0, original.length) };
+  return { items, live: merged.slice(0, original.length) };
 }
 
 function placesOf(items: readonly JsonObject[], mergeKey: string): Map<Json, number> {

@@ -33,6 +33,7 @@ const SCHEMAS: Record<string, string> = {
   Pod: "io.k8s.api.core.v1.Pod",
   Deployment: "io.k8s.api.apps.v1.Deployment",
   Service: "io.k8s.api.core.v1.Service",
+  Node: "io.k8s.api.core.v1.Node",
 };
 const schemaOf = (kind: string): Schema => definitions()[SCHEMAS[kind] ?? ""] ?? {};
 const pod = schemaOf("Pod");
