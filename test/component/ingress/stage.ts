@@ -5,7 +5,7 @@
 import { networkInterfaces } from "node:os";
 import { IngressAgent } from "#agents/ingress/agent.ts";
 import { createObjectSource } from "#agents/volumes/objects.ts";
-import { realClock } from "#base/clock.ts";
+import { type Clock, realClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
 import { realRandom } from "#base/random.ts";
 import { createCaches } from "#client/cache.ts";
@@ -100,7 +100,7 @@ async function putSlices(test: TestApi, name: string, endpoints: readonly Endpoi
 }
 
 export async function startStage(
-  options: { httpPort?: number; accessLog?: string } = {},
+  options: { httpPort?: number; accessLog?: string; clock?: Clock } = {},
 ): Promise<Stage> {
   const test = await startApi();
   const lines: string[] = [];
@@ -124,7 +124,7 @@ export async function startStage(
   const ports = { host: "127.0.0.1", httpPort, tlsPort: 0 };
   const more = accessLog === undefined ? {} : { accessLog };
   const agent = new IngressAgent({
-    ...{ ...around, ...ports, ...more },
+    ...{ ...around, ...ports, ...more, clock: options.clock ?? realClock },
     ...{ client, caches, objects, nodeName: NODE },
   });
   agent.start(stop.signal);
