@@ -13,12 +13,13 @@ import { type Forwarding, parseResolvConf, planForwarding } from "#agents/dns/up
 import { viewOf } from "#agents/dns/view.ts";
 import type { PacketWriter, RuleSet } from "#agents/network/packets.ts";
 import type { Clock } from "#base/clock.ts";
+import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import type { Random } from "#base/random.ts";
 import type { Caches } from "#client/cache.types.ts";
-import { keepLevel, type Level } from "#client/level.ts";
+import { keepLevel } from "#client/level.ts";
 import { configMaps } from "#resources/kinds/configmap.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { namespaces } from "#resources/kinds/namespace.ts";
@@ -45,7 +46,7 @@ export interface DnsAgentOptions {
 }
 
 export interface DnsAgent {
-  /** Resolves once it answers. Rejects where it cannot listen. Works until the signal aborts. */
+  /** Resolves once it answers on each address; tries again until then, or the signal aborts. */
   start(signal: AbortSignal): Promise<void>;
   /** For uninstalling: takes the address off the loopback interface. */
   clear(): Promise<void>;
@@ -81,7 +82,6 @@ class Agent implements DnsAgent {
   readonly #listening = new Map<string, Listening>();
   #forwarding: Promise<Forwarding> | undefined;
   #readMs = 0;
-  #level: Level | undefined;
 
   constructor(options: DnsAgentOptions) {
     this.#options = options;
@@ -110,12 +110,12 @@ class Agent implements DnsAgent {
     await caches.of(services).whenSynced();
     await caches.of(endpointSlices).whenSynced();
     await caches.of(namespaces).whenSynced();
-    await this.#keepListening(resolver);
-    // Someone may take the address off the interface.
+    // Someone may take an address off the interface.
     const work = () => this.#keepListening(resolver);
     const everyMs = limits.packetRulesCheckMs;
-    this.#level = keepLevel({ clock, log, signal, work, everyMs, gatherMs: everyMs });
-    this.#level.poke();
+    const level = keepLevel({ clock, log, signal, work, everyMs });
+    level.poke();
+    await level.settled();
   }
 
   async clear(): Promise<void> {
@@ -166,18 +166,31 @@ class Agent implements DnsAgent {
     return `${address}/${widthOf(address)}`;
   }
 
+  /** What fails for one address holds up no other. @throws the first failure */
   async #keepListening(resolver: Resolver): Promise<void> {
-    const { run, log, writers } = this.#options;
+    const failures: Error[] = [];
     for (const address of this.#addresses) {
-      const put = ["ip", "address", "replace", this.#cidr(address), "dev", "lo"];
-      const result = await run(put);
-      if (result.exitCode !== 0) throw new Error(`${put.join(" ")}: ${result.stderr.trim()}`);
-      if (this.#listening.has(address)) continue;
-      const listening = await listenSomewhere({ address, resolver, log });
-      this.#listening.set(address, listening);
-      const family = address.includes(":") ? "IPv6" : "IPv4";
-      await writers?.[family]?.apply("dns", portRules(address, listening.port));
+      try {
+        await this.#keepAddress(address, resolver);
+      } catch (cause) {
+        failures.push(new Error(`no DNS at ${address}: ${messageOf(cause)}`, { cause }));
+      }
     }
+    if (failures[0] !== undefined) throw failures[0];
+  }
+
+  async #keepAddress(address: string, resolver: Resolver): Promise<void> {
+    const { run, log, writers } = this.#options;
+    const family = address.includes(":") ? "IPv6" : "IPv4";
+    // Nobody listens on an address of IPv6 that the kernel still looks for elsewhere.
+    const flags = family === "IPv6" ? ["nodad"] : [];
+    const put = ["ip", "address", "replace", this.#cidr(address), "dev", "lo", ...flags];
+    const result = await run(put);
+    if (result.exitCode !== 0) throw new Error(`${put.join(" ")}: ${result.stderr.trim()}`);
+    if (this.#listening.has(address)) return;
+    const listening = await listenSomewhere({ address, resolver, log });
+    this.#listening.set(address, listening);
+    await writers?.[family]?.apply("dns", portRules(address, listening.port));
   }
 }
 

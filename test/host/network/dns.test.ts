@@ -13,6 +13,7 @@ type Child = Bun.Subprocess<"pipe", "pipe", "inherit">;
 let site: Site;
 let node: SiteNode;
 let second: SiteNode;
+let third: SiteNode;
 let pod: Awaited<ReturnType<Site["pod"]>>;
 const dir = mkdtempSync(join(tmpdir(), "bramble-dns-"));
 const children: Child[] = [];
@@ -40,8 +41,8 @@ async function dig(run: Run, ...args: string[]): Promise<string[]> {
 }
 
 beforeAll(async () => {
-  site = await openSite(2);
-  [node, second] = site.nodes as [SiteNode, SiteNode];
+  site = await openSite(3);
+  [node, second, third] = site.nodes as [SiteNode, SiteNode, SiteNode];
   const lan = node.netns.replace("-n1", "-lan");
   await spawn(lan, "upstream").line();
   const resolvConf = join(dir, "resolv.conf");
@@ -124,4 +125,25 @@ test("where another server has port 53 of all addresses, rules lead to ours", as
   }
   const argv = ["dig", "+short", "+tries=1", "+time=20", `@${second.address}`, "www.example.com"];
   expect((await must(site.client.run, argv)).trim()).toBe("198.51.100.7");
+}, 360_000);
+
+test("an address that the machine cannot have holds up no other, and is tried again", async () => {
+  const ipv6 = (on: string) =>
+    must(third.run, ["tee", "/proc/sys/net/ipv6/conf/lo/disable_ipv6"], `${on}\n`);
+  await ipv6("1");
+  const ours = spawn(third.netns, "cluster", join(dir, "resolv.conf"), "10.43.0.10,fd00:43::a");
+  const answers = async (server: string, type: string) => {
+    const argv = ["dig", "+short", "+tries=1", "+time=2", `@${server}`, type];
+    const deadline = performance.now() + 60_000;
+    for (;;) {
+      const { stdout } = await third.run([...argv, "ns.dns.cluster.local"]);
+      if (/^[0-9a-f.:]+\n$/.test(stdout)) return stdout.trim();
+      if (performance.now() > deadline) throw new Error(`${server} says ${stdout}`);
+      await Bun.sleep(50);
+    }
+  };
+  expect(await answers("10.43.0.10", "A")).toBe("10.43.0.10");
+  await ipv6("0");
+  expect(await answers("fd00:43::a", "AAAA")).toBe("fd00:43::a");
+  await ours.line();
 }, 360_000);

@@ -37,7 +37,7 @@ async function serveUpstream(): Promise<void> {
   say("ready");
 }
 
-async function serveCluster(resolvConf: string): Promise<void> {
+async function serveCluster(resolvConf: string, address: string): Promise<void> {
   const api = new FakeApi();
   const caches = createCaches({ client: api.client, clock: realClock, log: silentLog });
   const common = { run: runProcess, log: silentLog };
@@ -46,7 +46,7 @@ async function serveCluster(resolvConf: string): Promise<void> {
     ...common,
     writers: { IPv4: writer },
     caches,
-    address: "10.43.0.10",
+    address,
     domain: "cluster.local",
     cidrs: ["10.42.0.0/16", "10.43.0.0/16"],
     resolvConf,
@@ -67,5 +67,5 @@ async function serveCluster(resolvConf: string): Promise<void> {
   }
 }
 
-const [what = "", resolvConf = ""] = process.argv.slice(2);
-await (what === "upstream" ? serveUpstream() : serveCluster(resolvConf));
+const [what = "", resolvConf = "", address = "10.43.0.10"] = process.argv.slice(2);
+await (what === "upstream" ? serveUpstream() : serveCluster(resolvConf, address));
