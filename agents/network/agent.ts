@@ -5,8 +5,9 @@ import { overlayName } from "#agents/network/instance.ts";
 import { planOverlay } from "#agents/network/overlay.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
 import type { Family, NetworkState } from "#agents/network/plan.ts";
-import { planNetworkRules, planPeers, planRoutes } from "#agents/network/plan.ts";
-import { RouteTable } from "#agents/network/routes.ts";
+import { ownAddress, planNetworkRules, planPeers, planRoutes } from "#agents/network/plan.ts";
+import { kernelTable, RouteTable } from "#agents/network/routes.ts";
+import { WayToServices } from "#agents/network/way.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
@@ -36,8 +37,10 @@ export interface NetworkAgentOptions {
   datastore?: NetworkState["datastore"];
   /** Where this node answers DNS. */
   dnsAddresses?: readonly string[];
-  /** The kernel's routes of IPv4, as text; tests say it. */
-  table?: () => Promise<string>;
+  /** Of the whole cluster; left out: Services are reached by other routes. */
+  serviceCidr?: string;
+  /** The kernel's routes, as text; tests say it. */
+  table?: (family: Family) => Promise<string>;
   clock: Clock;
   log: Log;
 }
@@ -62,12 +65,15 @@ function relevant(node: Node | undefined): string {
 class Agent implements NetworkAgent {
   readonly #options: NetworkAgentOptions;
   readonly #routes: RouteTable;
+  readonly #way: WayToServices;
   /** Rules follow pods; routes follow nodes alone, and their looks cost programs. */
   #levels: readonly Level[] = [];
 
   constructor(options: NetworkAgentOptions) {
     this.#options = options;
-    this.#routes = new RouteTable(options);
+    const { run, clusterCidr, serviceCidr = "", table = kernelTable } = options;
+    this.#routes = new RouteTable({ ...options, clusterCidr: `${clusterCidr},${serviceCidr}` });
+    this.#way = new WayToServices({ run, serviceCidr, table });
   }
 
   start(signal: AbortSignal): void {
@@ -166,13 +172,14 @@ class Agent implements NetworkAgent {
   async #settleFamily(state: NetworkState, family: Family): Promise<void> {
     const { instance, mtu, mode } = this.#options;
     const peers = mode === "none" ? [] : planPeers(state, family);
+    const way = await this.#way.routes(family, ownAddress(state, family));
     if (mode !== "vxlan" || family === "IPv6") {
-      return this.#routes.settle(family, planRoutes(peers));
+      return this.#routes.settle(family, [...planRoutes(peers), ...way]);
     }
     const overlay = planOverlay(state, peers, { instance, mtu: mtu ?? OVERLAY_MTU });
     if (overlay === undefined) return;
     await this.#routes.settleOverlay(overlay);
-    await this.#routes.settle(family, overlay.routes, overlay.link.name);
+    await this.#routes.settle(family, [...overlay.routes, ...way], overlay.link.name);
   }
 }
 

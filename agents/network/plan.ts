@@ -16,9 +16,11 @@ export interface Peer {
   podCidr: string;
 }
 
+/** To a neighbour, or into a link. */
 export interface Route {
   dst: string;
-  via: string;
+  via?: string;
+  dev?: string;
 }
 
 export interface NetworkState {

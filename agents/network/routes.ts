@@ -35,41 +35,49 @@ const familyFlag = (family: Family): string => (family === "IPv6" ? "-6" : "-4")
 const same = (a: KernelRoute, b: Route, dev: string | undefined): boolean =>
   a.gateway === b.via && (dev === undefined || a.dev === dev);
 
+function wordsOf({ dst, via, dev }: Route, link: string | undefined): string {
+  if (via === undefined) return `${dst} dev ${dev}`;
+  return link === undefined ? `${dst} via ${via}` : `${dst} via ${via} dev ${link} onlink`;
+}
+
+/** The kernel's routes of a family, for a look that costs no process. */
+export const kernelTable = (family: Family): Promise<string> =>
+  readFile(family === "IPv6" ? "/proc/net/ipv6_route" : "/proc/net/route", "utf8");
+
 export class RouteTable {
   readonly #run: Run;
   readonly #log: Log;
   /** Routes of others in the same network namespace (a second instance) are outside of this. */
   readonly #cluster: readonly string[];
-  readonly #table: () => Promise<string>;
+  readonly #table: (family: Family) => Promise<string>;
   #refused = "";
   /** What was wanted of IPv4, and the kernel's table that had it. */
   #settled = "";
 
-  /** `table`: the kernel's whole table of IPv4, for a look that costs no process. */
+  /** `clusterCidr`: only routes inside of these ranges are taken away. */
   constructor(options: {
     run: Run;
     log: Log;
     clusterCidr: string;
-    table?: () => Promise<string>;
+    table?: (family: Family) => Promise<string>;
   }) {
     this.#run = options.run;
     this.#log = options.log;
-    this.#cluster = options.clusterCidr.split(",");
-    this.#table = options.table ?? (() => readFile("/proc/net/route", "utf8"));
+    this.#cluster = options.clusterCidr.split(",").filter((cidr) => cidr !== "");
+    this.#table = options.table ?? kernelTable;
   }
 
-  /** Brings the kernel's routes of a family to `wanted`; with `dev` they are on that link. */
+  /** Brings the kernel's routes of a family to `wanted`; with `dev` neighbours are on that link. */
   async settle(family: Family, wanted: readonly Route[], dev?: string): Promise<void> {
     const flag = familyFlag(family);
-    const seen = family === "IPv4" ? JSON.stringify([wanted, dev, await this.#table()]) : "";
+    const seen = family === "IPv4" ? JSON.stringify([wanted, dev, await this.#table(family)]) : "";
     if (seen !== "" && seen === this.#settled) return;
     const there = await this.#list(flag);
     const lines: string[] = [];
     for (const route of wanted) {
       const old = there.find(({ dst }) => dst === route.dst);
-      if (old !== undefined && same(old, route, dev)) continue;
-      const on = dev === undefined ? "" : ` dev ${dev} onlink`;
-      lines.push(`route replace ${route.dst} via ${route.via}${on} proto ${ROUTE_PROTOCOL}`);
+      if (old !== undefined && same(old, route, route.dev ?? dev)) continue;
+      lines.push(`route replace ${wordsOf(route, dev)} proto ${ROUTE_PROTOCOL}`);
     }
     const kept = new Set(wanted.map(({ dst }) => dst));
     for (const { dst } of there) {

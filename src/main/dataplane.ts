@@ -119,7 +119,7 @@ export function startDataPlane(
   signal: AbortSignal,
 ): DataPlane {
   const { settings, caches, clock, log, nodeName, cluster, apiPort, datastore } = parts;
-  const { clusterCidr, clusterDns } = cluster;
+  const { clusterCidr, serviceCidr, clusterDns } = cluster;
   const families = familiesOf(clusterCidr);
   const writers = forEach(families, (family) => nodePackets(settings, log, family));
   const shared = { run: runProcess, caches, writers, nodeName, clock };
@@ -129,6 +129,7 @@ export function startDataPlane(
     ...shared,
     podNetwork,
     clusterCidr,
+    serviceCidr,
     mode: settings.network,
     instance: instanceOf(settings.dataDir),
     mtu,

@@ -21,6 +21,7 @@ const KEYS = [
 export interface Instance extends Pick<NodeSettings, (typeof KEYS)[number]> {
   pid: number;
   clusterCidr: string;
+  serviceCidr: string;
   clusterDns: string;
 }
 
@@ -29,13 +30,13 @@ const pathOf = (dataDir: string): string => join(dataDir, "instance.json");
 /** On a full disk the note of an earlier start is good enough: its pods must not wait for room. */
 export function saveInstance(
   settings: NodeSettings,
-  cluster: Pick<Instance, "clusterCidr" | "clusterDns">,
+  cluster: Pick<Instance, "clusterCidr" | "serviceCidr" | "clusterDns">,
   pid: number,
   log: Log,
 ): void {
-  const { clusterCidr, clusterDns } = cluster;
+  const { clusterCidr, serviceCidr, clusterDns } = cluster;
   const kept = Object.fromEntries(KEYS.map((key) => [key, settings[key]]));
-  const text = `${JSON.stringify({ ...kept, clusterCidr, clusterDns, pid })}\n`;
+  const text = `${JSON.stringify({ ...kept, clusterCidr, serviceCidr, clusterDns, pid })}\n`;
   const before = readText(pathOf(settings.dataDir));
   if (before === text) return;
   try {

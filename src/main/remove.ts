@@ -91,10 +91,10 @@ async function removePluginFolder(dir: string): Promise<void> {
 
 async function removeNode(
   settings: NodeSettings,
-  cluster: { clusterCidr: string; clusterDns: string; keepImages: boolean },
+  cluster: { clusterCidr: string; serviceCidr: string; clusterDns: string; keepImages: boolean },
   around: Surroundings,
 ): Promise<void> {
-  const { clusterCidr, clusterDns, keepImages } = cluster;
+  const { clusterCidr, serviceCidr, clusterDns, keepImages } = cluster;
   const { clock, log } = around;
   const runtime = nodeRuntime({ settings, clock, log });
   const containers = await runtime.list();
@@ -110,7 +110,8 @@ async function removeNode(
     await nodePackets(settings, log, family).clear();
     await nodeTable(settings, log, family).clear();
   }
-  const routes = new RouteTable({ run: runProcess, log, clusterCidr });
+  const ours = `${clusterCidr},${serviceCidr}`;
+  const routes = new RouteTable({ run: runProcess, log, clusterCidr: ours });
   for (const family of familiesOf(clusterCidr)) await routes.settle(family, []);
   await routes.removeOverlay(overlayName(instanceOf(settings.dataDir)));
   await removeCgroups(cgroupRootOf(settings.dataDir), around);
@@ -142,8 +143,8 @@ export async function removeCluster(
         file: undefined,
         filePath: "",
       });
-      const { clusterCidr = "", clusterDns = "" } = saved;
-      const cluster = { clusterCidr, clusterDns, keepImages: keepData };
+      const { clusterCidr = "", serviceCidr = "", clusterDns = "" } = saved;
+      const cluster = { clusterCidr, serviceCidr, clusterDns, keepImages: keepData };
       await removeNode({ ...defaults, ...saved }, cluster, around);
     }
   } catch (cause) {

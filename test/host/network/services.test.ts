@@ -165,6 +165,8 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
         podNetwork: node.pods,
         mode: "host-gw",
         instance: "site",
+        serviceCidr: "10.43.0.0/16",
+        table: () => must(node.run, ["cat", "/proc/net/route"]),
       });
       network.start(stop.signal);
       const proxy = createProxyAgent({ ...all, tables: { IPv4: table }, mode });
@@ -368,6 +370,29 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     expect((await c.run(curl)).exitCode).toBe(28);
     expect((await n2.run(curl)).exitCode).toBe(28);
   });
+
+  test("a node whose LAN has no router reaches Services as well", async () => {
+    const ways = () => must(n1.run, ["ip", "route", "show", "10.43.0.0/16", "proto", "171"]);
+    const until = async (what: string, is: () => Promise<boolean>) => {
+      const deadline = performance.now() + 60_000;
+      while (!(await is())) {
+        if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
+        await Bun.sleep(100);
+      }
+    };
+    const spec = { clusterIP: "10.43.0.19", ports: [{ port: 80 }] };
+    await serve("routed", spec, [at(0, n1), at(2, n2)]);
+    expect(await ways()).toBe("");
+    const [router] = (await must(n1.run, ["ip", "route", "show", "default"])).split("\n");
+    await must(n1.run, ["ip", "route", "del", "default"]);
+    await until("a way", async () => (await ways()).includes(" dev eth0 "));
+    const all = async () => Object.keys(byPod(await http(n1.run, "http://10.43.0.19/", 60)));
+    expect((await all()).sort()).toEqual(["a", "c"]);
+    const words = (router ?? "").trim().split(" ");
+    await must(n1.run, ["ip", "route", "add", ...words]);
+    await until("the way is gone", async () => (await ways()) === "");
+    expect((await all()).sort()).toEqual(["a", "c"]);
+  }, 360_000);
 
   test("affinity ends some time after a client's last connection", async () => {
     const sessionAffinityConfig = { clientIP: { timeoutSeconds: AFFINITY_SECONDS } };

@@ -17,7 +17,11 @@ test("a full disk keeps no node from starting again, and none starts there unnot
     file: undefined,
     filePath: "",
   });
-  const cluster = { clusterCidr: "10.42.0.0/16", clusterDns: "10.43.0.10" };
+  const cluster = {
+    clusterCidr: "10.42.0.0/16",
+    serviceCidr: "10.43.0.0/16",
+    clusterDns: "10.43.0.10",
+  };
   const full = join(dataDir, "instance.json.new");
   try {
     symlinkSync("/dev/full", full);

@@ -37,6 +37,26 @@ test("only what differs is changed", async () => {
   ]);
 });
 
+test("a route into a link is told from one to a neighbour", async () => {
+  const { it, lines } = table([
+    { dst: "10.42.2.0/24", dev: "eth1" },
+    { dst: "10.42.3.0/24", dev: "eth0" },
+  ]);
+  await it.settle(
+    "IPv4",
+    [
+      { dst: "10.42.2.0/24", dev: "eth0" },
+      { dst: "10.42.3.0/24", dev: "eth0" },
+      { dst: "10.42.4.0/24", via: "10.42.4.0" },
+    ],
+    "vx0",
+  );
+  expect(lines).toEqual([
+    "route replace 10.42.2.0/24 dev eth0 proto 171",
+    "route replace 10.42.4.0/24 via 10.42.4.0 dev vx0 onlink proto 171",
+  ]);
+});
+
 test("nothing to change runs nothing", async () => {
   const { it, lines } = table([{ dst: "10.42.2.0/24", gateway: "192.168.0.2" }]);
   await it.settle("IPv4", [{ dst: "10.42.2.0/24", via: "192.168.0.2" }]);
