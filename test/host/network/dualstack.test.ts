@@ -4,13 +4,17 @@ import { join } from "node:path";
 import { createNetworkAgent } from "#agents/network/agent.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { createNftablesWriter } from "#agents/network/nftables.ts";
+import { createPolicyAgent } from "#agents/policy/agent.ts";
 import { createProxyAgent } from "#agents/proxy/agent.ts";
 import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import { createCaches } from "#client/cache.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import { namespaces } from "#resources/kinds/namespace.ts";
+import { networkPolicies } from "#resources/kinds/networkpolicy.ts";
 import { nodes as nodeKind } from "#resources/kinds/node.ts";
+import { pods as podKind } from "#resources/kinds/pod.ts";
 import { services } from "#resources/kinds/service.ts";
 import { must, openSite, type Site, type SiteNode, v6Of } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -36,7 +40,7 @@ async function names(run: Run, url: string, count: number): Promise<string[]> {
 /** Of both families; `ips[1]` is a pod's address of IPv6. */
 function common(node: SiteNode) {
   const shared = { run: node.run, log: silentLog, clock: realClock, instance: "dual" };
-  const owners = ["proxy", "network"];
+  const owners = ["policy", "proxy", "network"];
   const writers = Object.fromEntries(
     FAMILIES.map((family) => [family, createIptablesWriter({ ...shared, owners, family })]),
   );
@@ -121,3 +125,39 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
     expect(await names(site.client.run, url, 60)).toEqual(["a", "b", "c"]);
   });
 });
+
+test("a policy binds both families, by the pods that it names", async () => {
+  const ending = new AbortController();
+  const labels = ["a", "b", "c"];
+  for (const [i, { ips }] of pods.entries()) {
+    const name = labels[i] ?? "";
+    api.put(podKind, {
+      metadata: { namespace: "default", name, uid: name, labels: { app: name } },
+      spec: { nodeName: i < 2 ? "n1" : "n2", containers: [{ name }] },
+      status: { phase: "Running", podIPs: ips.map((ip) => ({ ip })) },
+    });
+  }
+  api.put(namespaces, { metadata: { name: "default" } });
+  const from = [{ podSelector: { matchLabels: { app: "c" } } }];
+  api.put(networkPolicies, {
+    metadata: { namespace: "default", name: "some" },
+    spec: { podSelector: { matchLabels: { app: "a" } }, ingress: [{ from }] },
+  });
+  for (const [node, own] of parts) {
+    const policy = createPolicyAgent({ ...own, podNetwork: node.pods, dnsAddresses: [] });
+    policy.start(ending.signal);
+    await policy.settled();
+  }
+  const [a, b, c] = pods as [Pod, Pod, Pod];
+  const ask = async (run: Run, ip: string, seconds: string) => {
+    const host = ip.includes(":") ? `[${ip}]` : ip;
+    const curl = ["curl", "-gs", "-o", "/dev/null", "--max-time", seconds];
+    return (await run([...curl, `http://${host}:8080/`])).exitCode;
+  };
+  for (const ip of a.ips) {
+    expect(await ask(c.run, ip, "20")).toBe(0);
+    expect(await ask(b.run, ip, "1")).toBe(28);
+  }
+  for (const ip of b.ips) expect(await ask(c.run, ip, "20")).toBe(0);
+  ending.abort();
+}, 360_000);
