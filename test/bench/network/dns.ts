@@ -14,12 +14,39 @@ const ANSWER = /^> NOERROR \S+ \S+ ([\d.]+)/gm;
 export const answerTimes = (text: string): number[] =>
   [...text.matchAll(ANSWER)].map((match) => Number(match[1]) * 1_000);
 
-async function dnsperf(node: SiteNode, ...flags: string[]): Promise<string> {
+/** Before all other programs of the machine: what a server does by itself. */
+const AHEAD = ["chrt", "--rr", "1"];
+
+async function dnsperf(
+  node: SiteNode,
+  before: readonly string[],
+  ...flags: string[]
+): Promise<string> {
   const common = ["dnsperf", "-s", "10.43.0.10", "-l", String(SECONDS), "-c", "8", "-T", "1"];
   return must(
     (argv, options) => node.run(argv, { ...options, timeoutMs: 60_000 }),
-    [...common, ...flags],
+    [...before, ...common, ...flags],
   );
+}
+
+/** Measures beside the node's DNS in a process of its own. */
+async function withServer<T>(
+  { netns }: SiteNode,
+  before: readonly string[],
+  measure: () => Promise<T>,
+): Promise<T> {
+  const program = join(import.meta.dir, "dnsserver.ts");
+  const argv = [...before, "nsenter", `--net=/run/netns/${netns}`, process.execPath, program];
+  const server = measuring(() =>
+    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
+  );
+  try {
+    await server.stdout.getReader().read();
+    return await measure();
+  } finally {
+    server.stdin.end();
+    await server.exited;
+  }
 }
 
 export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
@@ -27,37 +54,31 @@ export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
   const names = join(dir, "names");
   const lines = Array.from({ length: 1_000 }, (_, i) => `s${i}.default.svc.cluster.local A`);
   writeFileSync(names, `${lines.join("\n")}\n`);
-  const program = join(import.meta.dir, "dnsserver.ts");
-  const argv = ["nsenter", `--net=/run/netns/${node.netns}`, process.execPath, program];
-  const server = measuring(() =>
-    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
-  );
-  try {
-    await server.stdout.getReader().read();
-    const most = await dnsperf(node, "-d", names, "-q", "100");
-    const rate = Number(/Queries per second:\s+([\d.]+)/.exec(most)?.[1]);
-    const lost = /Queries lost:\s+(.*)/.exec(most)?.[1] ?? "?";
-    const slow = await dnsperf(node, "-d", names, "-q", "100", "-Q", "5000", "-v");
-    const times = answerTimes(slow);
-    const p99 = quantile(times, 0.99);
-    return [
-      {
-        what: "DNS: cached A, dnsperf on the same cores",
-        measured: `${Math.round(rate).toLocaleString("en")}/s, lost ${lost}`,
-        floor: "50,000/s",
-        yardstick: "a spike on this kind of machine: 102,000/s",
-        met: rate >= 50_000,
-      },
-      {
-        what: "DNS: p99 at 5,000/s",
-        measured: `${time(p99)} of ${times.length} answers`,
-        floor: "2 ms",
-        yardstick: "a spike: 357 µs",
-        met: times.length >= SECONDS * 4_900 && p99 <= 2,
-      },
-    ];
-  } finally {
-    server.stdin.end();
-    await server.exited;
-  }
+  const common = ["-d", names, "-q", "100"];
+  const timesOf = async (before: readonly string[]) =>
+    answerTimes(await dnsperf(node, before, ...common, "-Q", "5000", "-v"));
+  const [most, times] = await withServer(node, [], async () => [
+    await dnsperf(node, [], ...common),
+    await timesOf([]),
+  ]);
+  const ahead = await withServer(node, AHEAD, () => timesOf(AHEAD));
+  const rate = Number(/Queries per second:\s+([\d.]+)/.exec(most)?.[1]);
+  const lost = /Queries lost:\s+(.*)/.exec(most)?.[1] ?? "?";
+  const p99 = quantile(times, 0.99);
+  return [
+    {
+      what: "DNS: cached A, dnsperf on the same cores",
+      measured: `${Math.round(rate).toLocaleString("en")}/s, lost ${lost}`,
+      floor: "50,000/s",
+      yardstick: "a spike on this kind of machine: 102,000/s",
+      met: rate >= 50_000,
+    },
+    {
+      what: "DNS: p99 at 5,000/s",
+      measured: `${time(p99)} of ${times.length} answers`,
+      floor: "2 ms",
+      yardstick: `ahead of all other programs: ${time(quantile(ahead, 0.99))}; a spike: 357 µs`,
+      met: times.length >= SECONDS * 4_900 && p99 <= 2,
+    },
+  ];
 }
