@@ -145,7 +145,7 @@ interface Pieces {
   readonly opening: string;
   readonly slice: (items: readonly Item[]) => string[];
   readonly step: number;
-  /** The texts are those of the store: their bytes may be kept. */
+  /** The texts are those of the store: what they are packed to may be kept. */
   readonly plain?: boolean;
 }
 
@@ -179,7 +179,17 @@ export async function listMany(core: Core, call: Call): Promise<Response> {
     return respondText(call, `${pieces.opening}${pieces.slice(items).join(",")}]}`);
   }
   const slices = pieces.plain ? runsOf(core, pieces, items) : slicesOf(pieces, items);
-  return respondSlices(call, slices, items.length <= pieces.step);
+  return respondSlices(call, slices, isLong(items));
+}
+
+/** Whether the texts are worth packing. */
+function isLong(items: readonly Item[]): boolean {
+  let chars = 0;
+  for (const { value } of items) {
+    chars += value.length;
+    if (chars > limits.gzipBytesMin) return true;
+  }
+  return false;
 }
 
 /** A long list is made and sent piece by piece, so that others get their turn in between. */
@@ -198,7 +208,7 @@ function* slicesOf({ opening, slice, step }: Pieces, items: readonly Item[]): Ge
   }
 }
 
-/** The same of plain texts: what is sent again and again is made into bytes once. */
+/** The same of plain texts: what is packed again and again is packed once. */
 function* runsOf(core: Core, pieces: Pieces, items: readonly Item[]): Generator<Slice> {
   const { opening, slice } = pieces;
   let from = 0;
@@ -213,8 +223,8 @@ function* runsOf(core: Core, pieces: Pieces, items: readonly Item[]): Generator<
         return made;
       },
       after: from === items.length ? "]}" : ",",
-      kept: run.kept,
-      sent: (keep) => core.runs.sent(run, keep),
+      packed: run.packed,
+      keep: (packed) => core.runs.keep(run, packed),
     };
   }
 }

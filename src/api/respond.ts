@@ -1,12 +1,12 @@
 /** Answers: ready text as it is; pretty, YAML and gzip only where asked for. */
-import { Readable } from "node:stream";
 import { promisify } from "node:util";
-import { createGzip, gzip } from "node:zlib";
+import { gzip } from "node:zlib";
 import { stringify as toYaml } from "yaml";
 import type { Call } from "#api/core.ts";
 import { refuse, type Status } from "#api/errors.ts";
 import { negotiate, PROTOBUF } from "#api/negotiate.ts";
-import { type Slice, SlicedResponse, textOfSlice } from "#api/slices.ts";
+import { gzipPieces } from "#api/pieces.ts";
+import { PackedResponse, type Slice, SlicedResponse } from "#api/slices.ts";
 import { wholeResponse } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
 import { encodeProtobuf, hasProtobuf } from "#resources/protobuf.ts";
@@ -75,51 +75,32 @@ export function isSliceable(call: Call): boolean {
 }
 
 /**
- * An answer of JSON text whose pieces are made when the client is ready for them. A `short` one is
- * made at once where it has to be packed.
+ * An answer of JSON text whose pieces are made when the client is ready for them. A `long` one is
+ * packed where the client takes that, over loopback, too: to unpack a list costs the client half of
+ * what it costs to receive and to decrypt the whole, and it is packed once for all.
  */
 export function respondSlices(
   call: Call,
   slices: IterableIterator<Slice>,
-  short: boolean,
-): Response | Promise<Response> {
-  if (!wantsGzip(call)) return new SlicedResponse(slices, { headers: headersOf(call) });
-  if (short) return respondText(call, [...slices].map(textOfSlice).join(""));
-  const headers = packedHeaders(call);
-  const packed = Readable.from(texts(slices)).pipe(createGzip({ level: 1 }));
-  return new Response(streamFrom(packed), { headers });
-}
-
-function* texts(slices: Iterable<Slice>): Generator<string> {
-  for (const slice of slices) yield textOfSlice(slice);
-}
-
-/** What a packer gives, as the client reads it. */
-function streamFrom(packed: Readable): ReadableStream<Uint8Array> {
-  const parts = packed[Symbol.asyncIterator]();
-  return new ReadableStream<Uint8Array>(
-    {
-      async pull(controller) {
-        const next = await parts.next();
-        if (next.done === true) controller.close();
-        else controller.enqueue(next.value);
-      },
-      cancel: () => void packed.destroy(),
-    },
-    { highWaterMark: 0 },
-  );
+  long: boolean,
+): Response {
+  if (!long || !takesGzip(call)) return new SlicedResponse(slices, { headers: headersOf(call) });
+  return new PackedResponse(gzipPieces(slices), { headers: packedHeaders(call) });
 }
 
 export function respond(call: Call, object: object, code = 200): Response | Promise<Response> {
   return respondText(call, JSON.stringify(object), code);
 }
 
-/** Over loopback and in one process, packing costs more than it saves. */
+/** Whether the client unpacks what it gets; who asks within this process does not. */
+function takesGzip({ env, request }: Call): boolean {
+  if (env.remoteAddress === undefined) return false;
+  return /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
+}
+
+/** Over loopback, packing what is made for one client costs more than it saves. */
 function wantsGzip(call: Call): boolean {
-  const { remoteAddress } = call.env;
-  if (remoteAddress === undefined) return false;
-  if (/^(::ffff:)?127\.|^::1$/.test(remoteAddress)) return false;
-  return /\bgzip\b/.test(call.request.headers.get("accept-encoding") ?? "");
+  return takesGzip(call) && !/^(::ffff:)?127\.|^::1$/.test(call.env.remoteAddress ?? "");
 }
 
 function packedHeaders(call: Call): Headers {

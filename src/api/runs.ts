@@ -1,9 +1,9 @@
 /**
  * A long list is sent in runs of items. Where a run ends follows from its own items, so that a
- * change in one place leaves the runs of other places as they are; a run that is sent again keeps
- * its bytes for a while, for whoever lists the same next.
+ * change in one place leaves the runs of other places as they are; what a run is packed to is kept
+ * for a while, for whoever lists the same next.
  */
-import type { Kept } from "#api/slices.ts";
+import type { Packed } from "#api/gzip.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Item } from "#store/store.ts";
@@ -12,9 +12,8 @@ export class Run {
   /** What it is made of; items themselves would be kept from being forgotten. */
   readonly keys: readonly string[];
   readonly revisions: readonly number[];
-  /** The texts of its items as they were sent, once kept. */
-  kept: Kept | undefined;
-  asked = 0;
+  /** What the texts of its items are packed to, once kept. */
+  packed: Packed | undefined;
   askedMs = 0;
 
   constructor(items: readonly Item[]) {
@@ -26,7 +25,12 @@ export class Run {
     return this.keys.length;
   }
 
-  isAt(items: readonly Item[], from: number): boolean {
+  get id(): string {
+    return idOf(this.keys[0], this.keys.at(-1));
+  }
+
+  isAt(items: readonly Item[], from: number, to: number): boolean {
+    if (this.length !== to - from) return false;
     return this.keys.every((key, index) => {
       const item = items[from + index];
       return item?.revision === this.revisions[index] && item?.key === key;
@@ -34,9 +38,12 @@ export class Run {
   }
 }
 
+/** Lists of some of the same items have runs of their own, also where these begin with the same. */
+const idOf = (first = "", last = ""): string => `${first} ${last}`;
+
 const HASH = 31;
 /** A run may end after one of so many keys. */
-const ENDS_ONE_IN = 32;
+const ENDS_ONE_IN = 16;
 /** Names differ most at their end. */
 const HASHED_CHARS = 5;
 
@@ -63,7 +70,7 @@ export function endOfRun(items: readonly Item[], from: number): number {
 
 export class Runs {
   readonly #clock: Clock;
-  /** By the key of the first item; the one that was made first is at the beginning. */
+  /** By their ids; the one that was made first is at the beginning. */
   readonly #runs = new Map<string, Run>();
   /** Of lists that were gone through to their end: the same list has the same runs. */
   #lists = new WeakMap<readonly Item[], readonly Run[]>();
@@ -96,13 +103,12 @@ export class Runs {
     this.#lists.set(items, runs);
   }
 
-  /** What a run was sent as. What is asked for once need not be kept. */
-  sent(run: Run, keep: () => Kept): void {
-    const isKnown = this.#runs.get(run.keys[0] ?? "") === run;
-    if (run.asked < 2 || run.kept !== undefined || !isKnown) return;
-    if (this.#bytes >= limits.runBytesMax) return;
-    run.kept = keep();
-    this.#bytes += run.kept.chunk.length;
+  keep(run: Run, packed: Packed): void {
+    const isKnown = this.#runs.get(run.id) === run;
+    if (run.packed !== undefined || !isKnown || this.#bytes >= limits.runBytesMax) return;
+    // A copy: its memory may be part of more.
+    run.packed = { ...packed, bytes: new Uint8Array(packed.bytes) };
+    this.#bytes += packed.bytes.length;
   }
 
   close(): void {
@@ -111,26 +117,22 @@ export class Runs {
   }
 
   #ask(run: Run): Run {
-    run.asked += 1;
     run.askedMs = this.#clock.monotonic();
     return run;
   }
 
   #runAt(items: readonly Item[], from: number): Run {
-    const known = this.#runs.get(items[from]?.key ?? "");
-    if (known?.isAt(items, from)) return known;
     const to = endOfRun(items, from);
+    const known = this.#runs.get(idOf(items[from]?.key, items[to - 1]?.key));
+    if (known?.isAt(items, from, to)) return known;
+    if (known !== undefined) this.#drop(known);
     const run = new Run(items.slice(from, to));
-    // A page that ends within a run leaves it to the lists that have all of it.
-    if (known === undefined || to < items.length || run.length >= known.length) this.#add(run);
+    this.#add(run);
     return run;
   }
 
   #add(run: Run): void {
-    const [key = ""] = run.keys;
-    const before = this.#runs.get(key);
-    if (before !== undefined) this.#drop(before);
-    this.#runs.set(key, run);
+    this.#runs.set(run.id, run);
     for (const first of this.#runs.values()) {
       if (this.#runs.size <= limits.runsMax) break;
       this.#drop(first);
@@ -139,9 +141,9 @@ export class Runs {
   }
 
   #drop(run: Run): void {
-    this.#runs.delete(run.keys[0] ?? "");
-    this.#bytes -= run.kept?.chunk.length ?? 0;
-    run.kept = undefined;
+    this.#runs.delete(run.id);
+    this.#bytes -= run.packed?.bytes.length ?? 0;
+    run.packed = undefined;
   }
 
   /** Forgets what nobody asked for of late. */

@@ -78,9 +78,9 @@ export const limits = {
   listSliceItems: 500,
   listSliceChars: 256 * 1024,
   /** From so much on a slice may end where its items say so. */
-  listRunChars: 64 * 1024,
-  /** Slices of lists that are asked for again are kept as bytes: how many, and for how long. */
-  runBytesMax: 16 * 1024 * 1024,
+  listRunChars: 160 * 1024,
+  /** Slices of lists are kept packed (5 to 10 % of their texts): how many, and for how long. */
+  runBytesMax: 4 * 1024 * 1024,
   runsMax: 1024,
   runIdleMs: 20_000,
   /** The same where each object is parsed first, for tables and metadata. */

@@ -3,7 +3,7 @@ import { type AuditPolicy, judge, type Stage, type Verdict } from "#api/audit/po
 import { bearerlessUri } from "#api/audit/uri.ts";
 import { readBody } from "#api/body.ts";
 import type { Annotate, RequestEnv, UserInfo } from "#api/core.ts";
-import { slicesOf } from "#api/slices.ts";
+import { piecesOf, slicesOf } from "#api/slices.ts";
 import type { Target } from "#api/target.ts";
 import { wholeBodyOf } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
@@ -120,7 +120,8 @@ export class Trail {
     response.headers.set("audit-id", this.id);
     const outcome = { code: response.status };
     const text = wholeBodyOf(response);
-    const long = text === undefined && slicesOf(response) === undefined && response.body !== null;
+    const inParts = slicesOf(response) ?? piecesOf(response);
+    const long = text === undefined && inParts === undefined && response.body !== null;
     if (!long) {
       void this.#write("ResponseComplete", outcome, text);
       return response;

@@ -2,7 +2,7 @@
  * Texts become the bytes of an answer where the socket reads them, without a copy in between:
  * joined first, a list of 10 MB is copied four times, into memory that the kernel has to clear.
  */
-import type { Kept, Slice } from "#api/slices.ts";
+import type { Slice } from "#api/slices.ts";
 
 /** A body of up to so many bytes uses one of the spaces that are kept. */
 const SPACE_BYTES = 3 * 384 * 1024;
@@ -38,21 +38,18 @@ export class Bytes {
     this.#end += this.#space.write(text, this.#end);
   }
 
-  addSlice(slice: Slice): void {
-    const { before, after, kept } = slice;
+  addBytes(bytes: Uint8Array): void {
+    this.#space.set(bytes, this.#end);
+    this.#end += bytes.length;
+  }
+
+  addSlice({ before, texts, after }: Slice): void {
     this.add(before);
-    const from = this.#end;
-    if (kept !== undefined) {
-      this.#space.set(kept.texts, from);
-      this.#end += kept.texts.length;
-    } else {
-      this.#addTexts(slice.texts());
-      slice.sent?.(() => keptOf(this.#space.subarray(from, this.#end)));
-    }
+    this.addTexts(texts());
     this.add(after);
   }
 
-  #addTexts(texts: readonly string[]): void {
+  addTexts(texts: readonly string[]): void {
     for (let at = 0; at < texts.length; at += 1) {
       if (at > 0) this.#space[this.#end++] = COMMA;
       this.add(texts[at] ?? "");
@@ -67,6 +64,12 @@ export class Bytes {
     return true;
   }
 
+  /** Makes them a chunk of HTTP/1.1; `bytesMax` had room for a line's end. */
+  frame(): void {
+    this.putBefore(`${this.size.toString(16)}\r\n`);
+    this.add("\r\n");
+  }
+
   view(): Buffer {
     return this.#space.subarray(this.#start, this.#end);
   }
@@ -78,22 +81,9 @@ export class Bytes {
   }
 }
 
-function keptOf(texts: Uint8Array): Kept {
-  const head = Buffer.from(`${(texts.length + 1).toString(16)}\r\n`);
-  const end = head.length + texts.length;
-  const chunk = new Uint8Array(end + COMMA_END.length);
-  chunk.set(head);
-  chunk.set(texts, head.length);
-  chunk.set(COMMA_END, end);
-  return { chunk, texts: chunk.subarray(head.length, end) };
-}
-
-const COMMA_END = Buffer.from(",\r\n");
-
 /** How many bytes a slice comes to at most, with a line's end after it. */
-export function bytesMaxOf({ before, texts, after, kept }: Slice): number {
+export function bytesMaxOf({ before, texts, after }: Slice): number {
   let chars = before.length + after.length + 2;
-  if (kept !== undefined) return kept.texts.length + chars * UNIT_BYTES_MAX;
   const all = texts();
   chars += all.length;
   for (const text of all) chars += text.length;

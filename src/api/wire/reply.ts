@@ -2,7 +2,7 @@
 
 import { STATUS_CODES } from "node:http";
 import { type Outbox, outboxOf, type Sink } from "#api/outbox.ts";
-import { type Slice, slicesOf } from "#api/slices.ts";
+import { type Piece, piecesOf, type Slice, slicesOf } from "#api/slices.ts";
 import { plainHeadersOf, wholeBodyOf } from "#api/whole.ts";
 import { Bytes, bytesMaxOf } from "#api/wire/bytes.ts";
 import type { Writer } from "#api/wire/writer.ts";
@@ -107,41 +107,23 @@ async function send(writer: Writer, bytes: Bytes): Promise<void> {
   bytes.release();
 }
 
-/** The slice as it was sent before, where it is a chunk of its own and was kept. */
-function chunkOf({ kept, before, after }: Slice): Uint8Array | undefined {
-  return before === "" && after === "," ? kept?.chunk : undefined;
-}
-
 function sendMade(writer: Writer, slice: Slice, framed: boolean): Promise<void> {
   const bytes = bytesOf(slice);
-  if (framed) {
-    bytes.putBefore(`${bytes.size.toString(16)}\r\n`);
-    bytes.add("\r\n");
-  }
+  if (framed) bytes.frame();
   return send(writer, bytes);
 }
 
 /** Others get their turn between two slices, also where the client takes all at once. */
 async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boolean): Promise<void> {
-  let inRow = 0;
   for (const slice of slices) {
-    const chunk = framed ? chunkOf(slice) : undefined;
-    if (chunk === undefined) await sendMade(writer, slice, framed);
-    else {
-      // To copy it costs as much as to make it.
-      writer.write(chunk);
-      inRow += chunk.length;
-      if (writer.ready && inRow < IN_ROW_BYTES) continue;
-      await writer.drained();
-    }
-    inRow = 0;
+    await sendMade(writer, slice, framed);
     await nextTurn();
     if (writer.closed) return;
   }
   if (framed) writer.write(END);
 }
 
-function* chained(first: Slice, second: Slice, rest: Iterator<Slice>): Generator<Slice> {
+function* chained<T>(first: T, second: T, rest: Iterator<T>): Generator<T> {
   yield first;
   yield second;
   for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value;
@@ -161,10 +143,54 @@ async function replySlices(
     await sendSlices(writer, chained(first.value, second.value, slices), options.chunks);
     return;
   }
-  const bytes = bytesOf(first.value);
+  await sendWhole(writer, response, bytesOf(first.value), options);
+}
+
+function sendWhole(
+  writer: Writer,
+  response: Response,
+  bytes: Bytes,
+  options: ReplyOptions,
+): Promise<void> {
   const head = headOf(response, options, `content-length: ${bytes.size}\r\n`);
   if (!bytes.putBefore(head)) writer.write(head);
-  await send(writer, bytes);
+  return send(writer, bytes);
+}
+
+function bytesOfPiece(piece: Piece): Bytes {
+  const size = piece.reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Bytes(size + CRLF.length);
+  for (const part of piece) bytes.addBytes(part);
+  return bytes;
+}
+
+/** Others get their turn between two pieces. */
+async function sendPieces(writer: Writer, pieces: Iterable<Piece>, framed: boolean): Promise<void> {
+  for (const piece of pieces) {
+    const bytes = bytesOfPiece(piece);
+    if (framed) bytes.frame();
+    await send(writer, bytes);
+    await nextTurn();
+    if (writer.closed) return;
+  }
+  if (framed) writer.write(END);
+}
+
+async function replyPieces(
+  writer: Writer,
+  response: Response,
+  pieces: Iterator<Piece>,
+  options: ReplyOptions,
+): Promise<void> {
+  const first = pieces.next();
+  if (first.done === true) return;
+  const second = pieces.next();
+  if (second.done !== true) {
+    writer.write(headOf(response, options, options.chunks ? CHUNKED : ""));
+    await sendPieces(writer, chained(first.value, second.value, pieces), options.chunks);
+    return;
+  }
+  await sendWhole(writer, response, bytesOfPiece(first.value), options);
 }
 
 /** Events as they come: one that goes to many costs each of them a write, and no stream. */
@@ -236,6 +262,10 @@ export async function reply(
   const slices = slicesOf(response);
   if (slices !== undefined) {
     return replySlices(writer, response, slices, options).catch(() => writer.destroy());
+  }
+  const pieces = piecesOf(response);
+  if (pieces !== undefined) {
+    return replyPieces(writer, response, pieces, options).catch(() => writer.destroy());
   }
   const length = response.headers.get("content-length");
   const framed = length === null && options.chunks;

@@ -1,4 +1,4 @@
-/** How answers travel: packed for far clients, kept by those that know them, and what is absent. */
+/** How answers travel: packed, kept by those that know them, and what is absent. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { gunzipSync } from "node:zlib";
 import { limits } from "#base/limits.ts";
@@ -50,7 +50,7 @@ describe("what is long", () => {
     expect(bytes.length).toBeLessThan(text.length / 10);
   });
 
-  test("is sent as it is to this machine, and to clients that take nothing packed", async () => {
+  test("is sent as it is to clients that take nothing packed, and one object nearby", async () => {
     for (const near of ["127.0.0.1", "::1", "::ffff:127.0.0.1"]) {
       expect(encodingOf(await ask(MAPS, GZIP, near))).toBeNull();
     }

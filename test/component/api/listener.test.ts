@@ -1,7 +1,8 @@
 /** What clients do to a socket, well-meaning or not: the API's own HTTP on a real TLS port. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { connect, type TLSSocket } from "node:tls";
+import { gunzipSync } from "node:zlib";
 import { limits } from "#base/limits.ts";
 import { requestCertificate } from "#base/x509.ts";
 import { ADMIN_TOKEN } from "#test/support/api.ts";
@@ -144,17 +145,22 @@ describe("bounds", () => {
   });
 
   test("a list that nobody reads is kept waiting, and comes whole in the end", async () => {
-    const data = { text: "x".repeat(200_000) };
     for (let at = 0; at < 60; at += 1) {
+      const data = { text: randomBytes(150_000).toString("base64") };
       await server.create(MAPS, { metadata: { name: `big-${at}` }, data } as object);
     }
-    const raw = new Raw();
-    raw.socket.pause();
-    raw.send(...get(MAPS, "Connection: close"));
-    await Bun.sleep(100);
-    raw.socket.resume();
-    await raw.over();
-    expect(raw.text.match(/"name":"big-\d+"/g)).toHaveLength(60);
+    for (const coding of ["identity", "gzip"]) {
+      const raw = new Raw();
+      raw.socket.pause();
+      raw.send(`GET ${MAPS} HTTP/1.0`, AUTH, `Accept-Encoding: ${coding}`, "", "");
+      await Bun.sleep(100);
+      raw.socket.resume();
+      await raw.over();
+      const body = Buffer.from(raw.text.slice(raw.text.indexOf("\r\n\r\n") + 4), "latin1");
+      const text = (coding === "gzip" ? gunzipSync(body) : body).toString();
+      expect(text.match(/"name":"big-\d+"/g)).toHaveLength(60);
+      expect(JSON.parse(text).kind).toBe("ConfigMapList");
+    }
   }, 360_000);
 
   test.each([15, 40, 1_200])(
@@ -174,6 +180,9 @@ describe("bounds", () => {
       const text = await answer.text();
       const inside = await server.api.fetch(new Request(`http://inside${path}`, { headers }));
       expect(text).toBe(await inside.text());
+      const plain = { ...headers, "accept-encoding": "identity" };
+      const same = await fetch(server.url + path, { headers: plain, tls: { ca: server.caPem } });
+      expect(await same.text()).toBe(text);
       expect(JSON.parse(text).items).toHaveLength(many);
     },
   );
@@ -189,10 +198,15 @@ describe("bounds", () => {
     await Promise.all(numbers.map((at) => server.create(path, one(at))));
     const headers = { authorization: `Bearer ${ADMIN_TOKEN}` };
     const both = async (query: string) => {
-      const options = { headers, tls: { ca: server.caPem } };
-      const outside = await fetch(server.url + path + query, options);
       const inside = await server.api.fetch(new Request(`http://in${path}${query}`, { headers }));
-      expect(await outside.text()).toBe(await inside.text());
+      const text = await inside.text();
+      for (const coding of ["gzip", "identity"]) {
+        const asked = { ...headers, "accept-encoding": coding };
+        const options = { headers: asked, tls: { ca: server.caPem } };
+        const outside = await fetch(server.url + path + query, options);
+        expect(outside.headers.get("content-encoding")).toBe(coding === "gzip" ? "gzip" : null);
+        expect(await outside.text()).toBe(text);
+      }
     };
     for (let round = 0; round < 4; round += 1) {
       for (const query of ["", "?limit=400", "?resourceVersion=0", ""]) await both(query);

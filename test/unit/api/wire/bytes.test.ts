@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Kept, type Slice, textOfSlice } from "#api/slices.ts";
+import { type Slice, textOfSlice } from "#api/slices.ts";
 import { Bytes, bytesMaxOf } from "#api/wire/bytes.ts";
 
 const sliceOf = (before: string, texts: readonly string[], after: string): Slice => ({
@@ -36,23 +36,6 @@ describe("Bytes", () => {
   test("hold a text that is longer than the spaces that are kept", () => {
     const long = sliceOf("[", ["ä".repeat(800_000), "€".repeat(10)], "]");
     expect(written(long)).toBe(textOfSlice(long));
-  });
-
-  test("of a slice that was sent are given as a copy, and sent again as they are", () => {
-    const all: Kept[] = [];
-    const first = {
-      ...sliceOf("[", ["ä", "b"], "]"),
-      sent: (keep: () => Kept) => all.push(keep()),
-    };
-    expect(written(first)).toBe("[ä,b]");
-    written(sliceOf("", ["x".repeat(100)], ""));
-    const [kept] = all;
-    expect(Buffer.from(kept?.texts ?? []).toString()).toBe("ä,b");
-    expect(Buffer.from(kept?.chunk ?? []).toString()).toBe("5\r\nä,b,\r\n");
-    expect(written({ ...sliceOf("", [], "]}"), kept }, "6\r\n")).toBe("6\r\nä,b]}");
-    const long = new Uint8Array(2 ** 21).fill(65);
-    const large = { ...sliceOf("", [], ","), kept: { texts: long, chunk: long } };
-    expect(written(large).length).toBe(2 ** 21 + 1);
   });
 
   test("do not share a space before they are released", () => {
