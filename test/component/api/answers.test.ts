@@ -29,6 +29,8 @@ function ask(
   return api.raw(path, { headers }, { user: ADMIN, remoteAddress });
 }
 const GZIP = { "accept-encoding": "deflate, gzip" };
+/** A table's ages may be those of the next second. */
+const ageless = (text: string): string => text.replaceAll(/"\d+s"/g, '"-"');
 const encodingOf = (response: Response) => response.headers.get("content-encoding");
 
 describe("what is long", () => {
@@ -46,7 +48,7 @@ describe("what is long", () => {
     expect(packed.headers.get("vary")).toContain("Accept-Encoding");
     const bytes = await packed.bytes();
     const text = await plain.text();
-    expect(gunzipSync(bytes).toString()).toBe(text);
+    expect(ageless(gunzipSync(bytes).toString())).toBe(ageless(text));
     expect(bytes.length).toBeLessThan(text.length / 10);
   });
 
