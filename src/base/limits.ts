@@ -32,9 +32,12 @@ export const limits = {
   quantityCacheMax: 2_048,
   /** Levels of a request's object; each costs some of the stack. */
   objectDepthMax: 1_000,
-  /** Changes kept for watches that resume and lists that continue. */
+  /**
+   * Changes kept for watches that resume and lists that continue. What lives takes twice its size
+   * until garbage is collected.
+   */
   watchHistoryEventsMax: 16_384,
-  watchHistoryBytesMax: 32 * 1024 * 1024,
+  watchHistoryBytesMax: 12 * 1024 * 1024,
   /**
    * How often is looked which changes to forget, and after how many looks one more is too old:
    * while all that is kept is small (upstream: 5 min), and while it is not.
