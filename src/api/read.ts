@@ -179,17 +179,13 @@ export async function listMany(core: Core, call: Call): Promise<Response> {
     return respondText(call, `${pieces.opening}${pieces.slice(items).join(",")}]}`);
   }
   const slices = pieces.plain ? runsOf(core, pieces, items) : slicesOf(pieces, items);
-  return respondSlices(call, slices, isLong(items));
+  return respondSlices(call, slices, charsOf(items));
 }
 
-/** Whether the texts are worth packing. */
-function isLong(items: readonly Item[]): boolean {
+function charsOf(items: readonly Item[]): number {
   let chars = 0;
-  for (const { value } of items) {
-    chars += value.length;
-    if (chars > limits.gzipBytesMin) return true;
-  }
-  return false;
+  for (const { value } of items) chars += value.length;
+  return chars;
 }
 
 /** A long list is made and sent piece by piece, so that others get their turn in between. */

@@ -75,16 +75,18 @@ export function isSliceable(call: Call): boolean {
 }
 
 /**
- * An answer of JSON text whose pieces are made when the client is ready for them. A `long` one is
- * packed where the client takes that, over loopback, too: to unpack a list costs the client half of
- * what it costs to receive and to decrypt the whole, and it is packed once for all.
+ * An answer of JSON text whose pieces are made when the client is ready for them, of about so many
+ * characters.
  */
 export function respondSlices(
   call: Call,
   slices: IterableIterator<Slice>,
-  long: boolean,
+  chars: number,
 ): Response {
-  if (!long || !takesGzip(call)) return new SlicedResponse(slices, { headers: headersOf(call) });
+  const min = isNear(call) ? limits.gzipNearBytesMin : limits.gzipBytesMin;
+  if (chars <= min || !takesGzip(call)) {
+    return new SlicedResponse(slices, { headers: headersOf(call) });
+  }
   return new PackedResponse(gzipPieces(slices), { headers: packedHeaders(call) });
 }
 
@@ -98,10 +100,11 @@ function takesGzip({ env, request }: Call): boolean {
   return /\bgzip\b/.test(request.headers.get("accept-encoding") ?? "");
 }
 
+/** Whether it comes over loopback. */
+const isNear = ({ env }: Call): boolean => /^(::ffff:)?127\.|^::1$/.test(env.remoteAddress ?? "");
+
 /** Over loopback, packing what is made for one client costs more than it saves. */
-function wantsGzip(call: Call): boolean {
-  return takesGzip(call) && !/^(::ffff:)?127\.|^::1$/.test(call.env.remoteAddress ?? "");
-}
+const wantsGzip = (call: Call): boolean => takesGzip(call) && !isNear(call);
 
 function packedHeaders(call: Call): Headers {
   const headers = new Headers(headersOf(call));
