@@ -82,6 +82,8 @@ export async function drained(parts: DrainParts, podUid: string): Promise<void> 
   const { slices, clock, log } = parts;
   if (!slices.synced || slices.indexed(slicesOfPod, podUid).length === 0) return;
   const beganMs = clock.monotonic();
+  // Asked now: the slices forget a pod that ends before all of this is over.
+  const ips = addressesOf(slices, podUid);
   const late = new AbortController();
   const over = Promise.withResolvers<void>();
   const cancel = clock.after(limits.drainMsMax, () => {
@@ -95,8 +97,9 @@ export async function drained(parts: DrainParts, podUid: string): Promise<void> 
   if (late.signal.aborted)
     log.warn("a pod ends while Services may lead to it", { podUid, rulesMs });
   await sleep(clock, limits.drainQuietMs);
+  // Ahead of the wait: the grace may be over sooner, and who is sent elsewhere is not waited for.
+  await parts.letGo?.(ips);
   await answered(parts, podUid);
-  await parts.letGo?.(addressesOf(slices, podUid));
   const tookMs = Math.round(clock.monotonic() - beganMs);
   log.debug("no requests to a pod that ends", { podUid, rulesMs, tookMs });
 }

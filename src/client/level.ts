@@ -23,7 +23,10 @@ export interface LevelOptions {
 export interface Level {
   /** Something changed. */
   poke(): void;
-  /** Resolves when nothing is left to do; after the signal aborted: when the last run is over. */
+  /**
+   * Resolves when what changed before the call is handled, whatever changes meanwhile; after the
+   * signal aborted: when the last run is over.
+   */
   settled(): Promise<void>;
 }
 
@@ -33,7 +36,9 @@ class LevelLoop implements Level {
   #dirty = false;
   #running = false;
   #failures = 0;
+  /** Who waits for the end of the run that comes, and of the one under way. */
   #waiting: Array<() => void> = [];
+  #served: Array<() => void> = [];
 
   constructor(options: LevelOptions) {
     this.#options = options;
@@ -48,7 +53,8 @@ class LevelLoop implements Level {
 
   settled(): Promise<void> {
     if (!this.#dirty && !this.#running) return Promise.resolve();
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    const waiting = this.#dirty ? this.#waiting : this.#served;
+    return new Promise((resolve) => waiting.push(resolve));
   }
 
   #schedule(delayMs: number): void {
@@ -60,9 +66,11 @@ class LevelLoop implements Level {
     this.#cancel = undefined;
     this.#dirty = false;
     this.#running = true;
+    this.#served.push(...this.#waiting.splice(0));
     try {
       await this.#options.work();
       this.#failures = 0;
+      this.#wake(this.#served);
     } catch (error) {
       this.#failures++;
       this.#dirty = true;
@@ -83,9 +91,8 @@ class LevelLoop implements Level {
       this.#schedule(backoffMs(this.#failures, limits.levelBackoffMsMin, limits.levelBackoffMsMax));
     } else if (this.#dirty) {
       this.#schedule(gatherMs ?? 5);
-    } else {
-      this.#wake();
-      if (everyMs !== undefined) this.#schedule(everyMs);
+    } else if (everyMs !== undefined) {
+      this.#schedule(everyMs);
     }
   }
 
@@ -93,11 +100,12 @@ class LevelLoop implements Level {
     this.#cancel?.();
     if (this.#running) return;
     this.#dirty = false;
-    this.#wake();
+    this.#wake(this.#waiting);
+    this.#wake(this.#served);
   }
 
-  #wake(): void {
-    for (const resolve of this.#waiting.splice(0)) resolve();
+  #wake(waiting: Array<() => void>): void {
+    for (const resolve of waiting.splice(0)) resolve();
   }
 }
 

@@ -41,6 +41,26 @@ test("a change during a run is another run, never at the same time", async () =>
   expect([runs, most]).toEqual([2, 1]);
 });
 
+test("who waits for a change is told when it is handled, though others go on coming", async () => {
+  const ends: Array<() => void> = [];
+  const { clock, it } = level(() => new Promise((end) => ends.push(end)));
+  const told: string[] = [];
+  const wait = (name: string) => void it.settled().then(() => told.push(name));
+  it.poke();
+  wait("first");
+  await clock.advance(5);
+  wait("under way");
+  it.poke();
+  wait("second");
+  ends[0]?.();
+  await clock.advance(5);
+  expect(told).toEqual(["first", "under way"]);
+  it.poke();
+  ends[1]?.();
+  await clock.advance(5);
+  expect(told).toEqual(["first", "under way", "second"]);
+});
+
 test("a failed run is tried again later and later, also when it is poked", async () => {
   const at: number[] = [];
   let works = false;

@@ -80,15 +80,28 @@ test("requests under way are answered first, those without an end are not waited
   api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
   await clock.advance(limits.drainQuietMs + 5 * limits.drainLookMs);
   expect(pod.over).toBe(false);
+  // Whose first packet got no answer so far is sent elsewhere, and not waited for.
+  expect(released).toEqual(["10.42.0.2"]);
   now = NOTHING;
   await clock.advance(limits.drainLookMs);
   expect(pod.over).toBe(true);
-  // Who got no answer so far is sent elsewhere.
-  expect(released).toEqual(["10.42.0.2"]);
   now = { going: 1, unanswered: 0 };
   const endless = wait("a");
   await clock.advance(limits.drainQuietMs + limits.drainAnswersMsMax);
   expect(endless.over).toBe(true);
+});
+
+test("clients of a pod that ends before the rules left it are sent elsewhere, too", async () => {
+  const rules = Promise.withResolvers<void>();
+  const { api, clock, wait, released } = await setUp(() => rules.promise);
+  const pod = wait("a");
+  api.put(endpointSlices, sliceOf("b", "10.42.0.3@n1"));
+  await clock.advance(limits.drainQuietMs);
+  expect(released).toEqual([]);
+  rules.resolve();
+  await clock.advance(limits.drainQuietMs);
+  expect(pod.over).toBe(true);
+  expect(released).toEqual(["10.42.0.2"]);
 });
 
 test("who has heard nothing yet is waited for longer, and not for ever", async () => {
