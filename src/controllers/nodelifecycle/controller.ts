@@ -2,7 +2,6 @@ import type { Clock } from "#base/clock.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { podsByNode } from "#controllers/common/pods.ts";
 import { plan, type State } from "#controllers/nodelifecycle/plan.ts";
-import { sameValue } from "#resources/equal.ts";
 import { leases } from "#resources/kinds/lease.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -25,19 +24,19 @@ class Signs {
   }
 
   /** Each sign is compared with the last of its own kind: another look is no sign. */
-  #note(name: string, sign: { renewed?: string } | { reported?: string }): void {
+  #note(name: string, kind: "renewed" | "reported", mark: string): void {
     const seen = this.#seen.get(name);
-    if (seen !== undefined && sameValue({ ...seen, ...sign }, seen)) return;
-    this.#seen.set(name, { ...seen, ...sign, atMs: this.#clock.monotonic() });
+    if (seen?.[kind] === mark) return;
+    this.#seen.set(name, { ...seen, [kind]: mark, atMs: this.#clock.monotonic() });
   }
 
   renewed(name: string, lease: Stored<Lease> | undefined): void {
-    this.#note(name, { renewed: `${lease?.spec?.renewTime}` });
+    this.#note(name, "renewed", `${lease?.spec?.renewTime}`);
   }
 
   reported(name: string, { status }: Stored<Node>): void {
     const ready = status?.conditions?.find(({ type }) => type === "Ready");
-    this.#note(name, { reported: `${ready?.lastHeartbeatTime}` });
+    this.#note(name, "reported", `${ready?.lastHeartbeatTime}`);
   }
 
   silentMs(name: string): number {
