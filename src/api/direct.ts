@@ -9,14 +9,7 @@ import { type Selection, selectionOf } from "#api/select.ts";
 import { eventTypeOf } from "#api/watch.ts";
 import type { Kind } from "#resources/kind.ts";
 import type { Stored } from "#resources/meta.ts";
-import {
-  type Change,
-  FutureRevisionError,
-  GoneError,
-  type Item,
-  type Watch,
-  type WatchOptions,
-} from "#store/store.ts";
+import { type Change, GoneError, type Item, type Watch, type WatchOptions } from "#store/store.ts";
 
 export interface DirectQuery {
   readonly namespace?: string;
@@ -138,7 +131,7 @@ export function createDirect(core: Core): Direct {
         watch.close();
         return behind === undefined;
       } catch (error) {
-        if (error instanceof GoneError || error instanceof FutureRevisionError) return false;
+        if (error instanceof GoneError) return false;
         throw error;
       }
     },

@@ -3,7 +3,7 @@
  */
 import { TimeoutError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
-import { searchPath } from "#base/programs.ts";
+import { ownEnvironment } from "#base/programs.ts";
 
 export interface RunOptions {
   stdin?: string | Uint8Array;
@@ -35,18 +35,14 @@ async function bounded(stream: ReadableStream<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-function environment({ cleanEnv, env = {} }: RunOptions): Record<string, string | undefined> {
-  if (cleanEnv === true) return env;
-  return { ...process.env, PATH: searchPath(process.env["PATH"]), ...env };
-}
-
 export const runProcess: Run = async (argv, options = {}) => {
   const timeoutMs = options.timeoutMs ?? limits.processMsMax;
+  const own = options.cleanEnv === true ? {} : ownEnvironment();
   const child = Bun.spawn([...argv], {
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
-    env: environment(options),
+    env: { ...own, ...options.env },
     ...(options.signal && { signal: options.signal }),
   });
   const late = Promise.withResolvers<never>();

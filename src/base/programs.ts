@@ -12,6 +12,12 @@ export function searchPath(path: string | undefined): string {
   return [...had, ...ADMIN_FOLDERS.filter((folder) => !had.includes(folder))].join(":");
 }
 
+/** This process's own, with which other programs are found too. */
+export const ownEnvironment = (): Record<string, string | undefined> => ({
+  ...process.env,
+  PATH: searchPath(process.env["PATH"]),
+});
+
 /** Its path; null where there is none. Takes PATH as it is now, which `Bun.which` alone does not. */
 export const findProgram = (name: string): string | null =>
   Bun.which(name, { PATH: searchPath(process.env["PATH"]) });

@@ -16,7 +16,7 @@ import { OperatorError } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import { runProcess } from "#base/process.ts";
-import { searchPath } from "#base/programs.ts";
+import { ownEnvironment } from "#base/programs.ts";
 import { loadInstance } from "../instance.ts";
 import type { LocalNode } from "./profile.ts";
 
@@ -30,13 +30,12 @@ export async function answers(socket: string): Promise<boolean> {
 /** Lives on after this command; output goes to the end of a file. */
 function spawnAway(argv: readonly string[], log: string): Bun.Subprocess {
   const file = openSync(log, "a", 0o600);
-  // containerd finds runc by it.
-  const env = { ...process.env, PATH: searchPath(process.env["PATH"]) };
   const child = Bun.spawn(["setsid", ...argv], {
     stdin: "ignore",
     stdout: file,
     stderr: file,
-    env,
+    // containerd finds runc by it.
+    env: ownEnvironment(),
   });
   closeSync(file);
   child.unref();
