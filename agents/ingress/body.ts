@@ -1,5 +1,5 @@
 /** Finds the end of a body in passing bytes (RFC 9112 6 and 7.1); the bytes stay as they are. */
-import { HeadError } from "#agents/ingress/head.ts";
+import { HeadError } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 export type BodyEnd = "none" | "length" | "chunked" | "close";

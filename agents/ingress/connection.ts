@@ -3,10 +3,11 @@ import { STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { ClientSide } from "#agents/ingress/clientside.ts";
 import { Exchange } from "#agents/ingress/exchange.ts";
-import { HeadError, parseRequest, type RequestHead } from "#agents/ingress/head.ts";
+import { parseRequest, type RequestHead } from "#agents/ingress/head.ts";
 import { match, pathOf } from "#agents/ingress/match.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
 import type { Serving } from "#agents/ingress/serving.ts";
+import { HeadError } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 const END = Buffer.from("\r\n\r\n");

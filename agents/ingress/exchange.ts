@@ -12,16 +12,12 @@ import {
   IDEMPOTENT,
   requestText,
 } from "#agents/ingress/forward.ts";
-import {
-  HeadError,
-  parseResponse,
-  type RequestHead,
-  type ResponseHead,
-} from "#agents/ingress/head.ts";
+import { parseResponse, type RequestHead, type ResponseHead } from "#agents/ingress/head.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
 import type { Exchanges, Served } from "#agents/ingress/serving.ts";
 import { reach, type Upstream, type UpstreamUser } from "#agents/ingress/upstream.ts";
 import type { Cancel } from "#base/clock.ts";
+import { HeadError } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 const END = Buffer.from("\r\n\r\n");

@@ -1,6 +1,7 @@
 /** What is sent on: heads as text, and how the bodies behind them end. */
 import { Body } from "#agents/ingress/body.ts";
 import type { Framing, RequestHead, ResponseHead } from "#agents/ingress/head.ts";
+import { isBodiless } from "#base/httpanswer.ts";
 
 /** These may be sent twice (RFC 9110 9.2.2). */
 export const IDEMPOTENT: ReadonlySet<string> = new Set([
@@ -17,7 +18,7 @@ export const bodyOf = ({ chunked, length }: Framing): Body =>
 
 /** RFC 9112 6.3. */
 export function answerBody(method: string, head: ResponseHead): Body {
-  if (method === "HEAD" || head.status === 204 || head.status === 304) return new Body("none");
+  if (isBodiless(method, head.status)) return new Body("none");
   if (head.chunked || head.length !== undefined) return bodyOf(head);
   return new Body("close");
 }

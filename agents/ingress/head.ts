@@ -3,6 +3,8 @@
  * differently let requests be smuggled; what concerns one connection only is left out of what is
  * passed on.
  */
+import { statusOf } from "#base/httpanswer.ts";
+import { HeadError, lengthOf, nameOf, TEXT, TOKEN } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 /** How a message's body ends. */
@@ -40,21 +42,7 @@ export interface ResponseHead extends Framing {
   hasDate: boolean;
 }
 
-/** The message cannot be served; `status` is the answer to the client. */
-export class HeadError extends Error {
-  override name = "HeadError";
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
-const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-/** Text of a header: no control characters but the tab. */
-const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/;
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
-const LENGTH = /^\d{1,15}$/;
 const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]*)(?::\d{0,5})?$/;
 
 /** Of one connection only (RFC 9110 7.6.1), or ours to say. */
@@ -89,10 +77,9 @@ interface Fields extends Framing {
   hasDate: boolean;
 }
 
-function lengthOf(value: string, known: number | undefined): number {
-  // A list of equal lengths is allowed, but nobody sends it.
-  if (!LENGTH.test(value)) throw new HeadError(400, "bad Content-Length");
-  const length = Number(value);
+/** A length may be told twice, but not two of them. */
+function sameLength(value: string, known: number | undefined): number {
+  const length = lengthOf(value);
   if (known !== undefined && known !== length) throw new HeadError(400, "two Content-Lengths");
   return length;
 }
@@ -110,7 +97,7 @@ function take(fields: Fields, name: string, value: string): void {
       fields.hosts.push(value);
       return;
     case "content-length":
-      fields.length = lengthOf(value, fields.length);
+      fields.length = sameLength(value, fields.length);
       return;
     case "transfer-encoding":
       // Any other coding, or one told twice, may be understood differently behind us.
@@ -149,11 +136,8 @@ function readFields(lines: readonly string[], own: ReadonlySet<string>): Fields 
   const kept: string[] = [];
   for (let at = 1; at < lines.length; at++) {
     const line = lines[at] ?? "";
-    const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(colon, 0)).toLowerCase();
-    // Folded lines and spaces before the colon fail here, too.
-    if (!TOKEN.test(name) || !VALUE.test(line)) throw new HeadError(400, "bad header");
-    take(fields, name, line.slice(colon + 1).trim());
+    const name = nameOf(line);
+    take(fields, name, line.slice(name.length + 1).trim());
     if (!own.has(name)) kept.push(line);
   }
   if (fields.chunked && fields.length !== undefined) {
@@ -232,13 +216,14 @@ function hostOf(authority: string): string {
 /** As above. A HeadError here means that the backend is broken. */
 export function parseResponse(text: string): ResponseHead {
   const lines = text.split("\r\n");
-  const start = /^HTTP\/1\.([01]) (\d{3})(?: (.*))?$/.exec(lines[0] ?? "");
-  if (start === null || !VALUE.test(lines[0] ?? "")) throw new HeadError(502, "bad status line");
+  const line = lines[0] ?? "";
+  const status = statusOf(line);
+  if (status === undefined || !TEXT.test(line)) throw new HeadError(502, "bad status line");
   const fields = readFields(lines, RESPONSE_OWN);
   return {
-    status: Number(start[2]),
-    statusText: `${start[2]} ${start[3] ?? ""}`,
-    keepAlive: staysOpen(Number(start[1]), fields),
+    status,
+    statusText: `${line.slice(9, 12)} ${line.slice(13)}`,
+    keepAlive: staysOpen(Number(line[7]), fields),
     upgrade: fields.upgrade,
     passed: fields.passed,
     chunked: fields.chunked,

@@ -3,6 +3,7 @@
  * its node.
  */
 import type { Channel } from "#base/channel.ts";
+import { isBodiless, statusOf } from "#base/httpanswer.ts";
 
 const encoder = new TextEncoder();
 const HEAD_BYTES_MAX = 64 * 1024;
@@ -132,9 +133,9 @@ export async function requestOver(channel: Channel, request: HttpRequest): Promi
   let headers = new Headers();
   while (status < 200) {
     const [line = "", ...fields] = (await reader.until("\r\n\r\n")).split("\r\n");
-    const match = /^HTTP\/1\.[01] (\d{3})/.exec(line);
-    if (match === null) throw new Error("malformed HTTP response");
-    status = Number(match[1]);
+    const said = statusOf(line);
+    if (said === undefined) throw new Error("malformed HTTP response");
+    status = said;
     headers = new Headers();
     for (const field of fields) {
       const colon = field.indexOf(":");
@@ -143,7 +144,7 @@ export async function requestOver(channel: Channel, request: HttpRequest): Promi
   }
   const parts = bodyOf(reader, headers);
   for (const name of HOP_HEADERS) headers.delete(name);
-  const bodiless = request.method === "HEAD" || status === 204 || status === 304;
+  const bodiless = isBodiless(request.method, status);
   if (bodiless) channel.abort("done");
   const body = bodiless ? null : streamOf(channel, parts);
   return new Response(body, { status, headers });

@@ -1,5 +1,5 @@
 /** The bytes of a request's body as they come in, counted or in chunks (RFC 9112, section 7.1). */
-import { HeadError } from "#api/wire/head.ts";
+import { HeadError } from "#base/httphead.ts";
 
 /** A chunk's size line with its extensions, and one line of a trailer. */
 const LINE_BYTES_MAX = 1024;

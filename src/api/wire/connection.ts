@@ -6,7 +6,7 @@ import type { RequestEnv, UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { respondStatus } from "#api/respond.ts";
 import { BodyReader } from "#api/wire/body.ts";
-import { type Head, HeadError, HeadReader } from "#api/wire/head.ts";
+import { type Head, HeadReader } from "#api/wire/head.ts";
 import type { CertificateUser } from "#api/wire/identity.ts";
 import { RawSide, switchText } from "#api/wire/raw.ts";
 import { reply, replyWhole } from "#api/wire/reply.ts";
@@ -14,6 +14,7 @@ import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
 import { acceptText, type SocketControl, WebSocketSide } from "#api/wire/websocket.ts";
 import type { Writer } from "#api/wire/writer.ts";
 import type { Channel } from "#base/channel.ts";
+import { HeadError } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 export interface Shared {

@@ -2,6 +2,7 @@
  * The head of an HTTP/1.1 request, read strictly: what two programs could read in two ways is
  * refused, so that nothing is smuggled past a proxy (RFC 9112, sections 2-6 and 11.2).
  */
+import { HeadError, lengthOf, nameOf } from "#base/httphead.ts";
 
 export interface Head {
   readonly method: string;
@@ -20,23 +21,9 @@ export interface Head {
   readonly expectsContinue: boolean;
 }
 
-/** What cannot be read; the connection ends with this status, as the next request is not known. */
-export class HeadError extends Error {
-  override name = "HeadError";
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.status = status;
-  }
-}
-
 const METHOD = /^[A-Z]{1,20}$/;
-const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const CONTROL = /[\0-\x08\x0a-\x1f\x7f]/;
 const BAD_TARGET = /[^\x21-\x7e]/;
 const HOST = /^[A-Za-z0-9.\-_~%:[\]]*$/;
-const DIGITS = /^\d{1,15}$/;
 /** Methods that a Request cannot hold, or that make no sense here. */
 const UNSERVED = new Set(["CONNECT", "TRACE", "TRACK"]);
 /** Said twice, these mean two things. */
@@ -48,12 +35,8 @@ function readHeaders(text: string): Record<string, string> {
   const headers: Record<string, string> = {};
   if (text === "") return headers;
   for (const line of text.split("\r\n")) {
-    const colon = line.indexOf(":");
-    const name = line.slice(0, Math.max(colon, 0));
-    // A space before the colon, or a line that goes on with the one before, ends here too.
-    if (!NAME.test(name) || CONTROL.test(line)) throw bad("malformed header");
-    const key = name.toLowerCase();
-    const value = line.slice(colon + 1).trim();
+    const key = nameOf(line);
+    const value = line.slice(key.length + 1).trim();
     const before = headers[key];
     if (before === undefined) headers[key] = value;
     else if (SINGLE.has(key)) throw bad(`more than one ${key}`);
@@ -70,9 +53,7 @@ function bodyOf(headers: Record<string, string>, minor: string): number | "chunk
     if (coding.toLowerCase() !== "chunked") throw new HeadError(501, "unsupported encoding");
     return "chunked";
   }
-  if (length === undefined) return 0;
-  if (!DIGITS.test(length)) throw bad("malformed content-length");
-  return Number(length);
+  return length === undefined ? 0 : lengthOf(length);
 }
 
 /** The path of a target; proxies send the whole URL. */

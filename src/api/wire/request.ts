@@ -3,7 +3,7 @@
  * stream, a signal, a copy) is made when they do. A native Request copies headers and body first;
  * that costs more than to read and check a small object.
  */
-import { HeadError } from "#api/wire/head.ts";
+import { HeadError } from "#base/httphead.ts";
 
 /** Targets that a URL leaves as they are; every other one is put in its form by a URL. */
 const PLAIN = /^[A-Za-z0-9\-._~/?=&%,:;@!$()*+[\]]*$/;

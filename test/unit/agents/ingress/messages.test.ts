@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { Body } from "#agents/ingress/body.ts";
 import { requestText } from "#agents/ingress/forward.ts";
-import { HeadError, parseRequest, parseResponse } from "#agents/ingress/head.ts";
+import { parseRequest, parseResponse } from "#agents/ingress/head.ts";
+import { HeadError } from "#base/httphead.ts";
 
 const get = (...lines: string[]) => ["GET /a?b HTTP/1.1", "Host: a.test", ...lines].join("\r\n");
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
-import { type HeadError, HeadReader } from "#api/wire/head.ts";
+import { HeadReader } from "#api/wire/head.ts";
+import type { HeadError } from "#base/httphead.ts";
 
 const read = (...lines: string[]) => new HeadReader().read(lines.join("\r\n"));
 const HOST = "Host: api:6443";

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { wholeBodyOf, wholeResponse } from "#api/whole.ts";
-import { HeadError } from "#api/wire/head.ts";
 import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
+import { HeadError } from "#base/httphead.ts";
 
 const ORIGIN = "https://bramble:6443";
 const request = (method: string, body?: string): WireRequest =>
