@@ -3,6 +3,7 @@
  * https://github.com/grpc/grpc/blob/master/doc/health-checking.md
  */
 import { connect } from "node:http2";
+import { bracketed } from "#agents/kubelet/dial.ts";
 import { messageOf } from "#base/errors.ts";
 
 const SERVING = 1;
@@ -29,7 +30,7 @@ export function grpcHealth(
   timeoutMs: number,
 ): Promise<{ ok: boolean; message: string }> {
   const { promise, resolve } = Promise.withResolvers<{ ok: boolean; message: string }>();
-  const address = `${host.includes(":") ? `[${host}]` : host}:${port}`;
+  const address = `${bracketed(host)}:${port}`;
   const session = connect(`http://${address}`);
   const fail = (message: string) => resolve({ ok: false, message });
   const timer = setTimeout(

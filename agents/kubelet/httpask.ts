@@ -4,6 +4,8 @@
  * with `fetch`.
  */
 import type { Socket } from "bun";
+import { dial } from "#agents/kubelet/dial.ts";
+import { isBodiless, statusOf } from "#base/httpanswer.ts";
 import { limits } from "#base/limits.ts";
 
 export interface AskedHead {
@@ -19,20 +21,6 @@ export interface Asked {
 
 /** The words of Go's client, which people search for. */
 const LATE = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
-
-const CODES: Record<string, string> = {
-  ECONNREFUSED: "connection refused",
-  EHOSTUNREACH: "no route to host",
-  ENETUNREACH: "network is unreachable",
-  ETIMEDOUT: "connection timed out",
-};
-
-/** The words of a connection that did not come about. */
-export function dialProblem(error: Error): string {
-  const code = "code" in error && typeof error.code === "string" ? error.code : "";
-  const words = CODES[code];
-  return words === undefined ? error.message : `connect: ${words}`;
-}
 
 const withoutBrackets = (hostname: string): string => hostname.replace(/^\[(.*)\]$/, "$1");
 
@@ -59,17 +47,16 @@ function parse(text: string): Body | undefined {
     const end = text.indexOf("\r\n\r\n", at);
     if (end < 0) return undefined;
     const head = text.slice(at, end);
-    const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |\r\n|$)/.exec(head)?.[1]);
-    if (Number.isNaN(status)) throw new Error("malformed HTTP response");
+    const status = statusOf(head);
+    if (status === undefined) throw new Error("malformed HTTP response");
     at = end + 4;
     if (status < 200 && status !== 101) continue;
-    const bodiless = status === 101 || status === 204 || status === 304;
     const length = /\r\ncontent-length:[ \t]*(\d+)/i.exec(head)?.[1];
     return {
       head: { status, location: /\r\nlocation:[ \t]*([^\r\n]*)/i.exec(head)?.[1] },
       start: at,
       chunked: /\r\ntransfer-encoding:[^\r\n]*\bchunked\b/i.test(head),
-      length: bodiless ? 0 : length === undefined ? undefined : Number(length),
+      length: isBodiless("GET", status) ? 0 : length === undefined ? undefined : Number(length),
     };
   }
 }
@@ -134,31 +121,17 @@ const PLAIN = { ...HANDLERS, open: (socket: Socket<Ask>) => socket.data.send(soc
 const SECURE = { ...HANDLERS, handshake: (socket: Socket<Ask>) => socket.data.send(socket) };
 
 /** @throws Error where no answer comes in time; `dial tcp …` where nobody listens. */
-export async function askHttp(asked: Asked): Promise<AskedHead> {
+export function askHttp(asked: Asked): Promise<AskedHead> {
   const { url, timeoutMs } = asked;
-  const ask = new Ask(asked);
   const secure = url.protocol === "https:";
-  const hostname = withoutBrackets(url.hostname);
-  const port = Number(url.port || (secure ? 443 : 80));
-  const late = new Error(LATE);
-  const timer = setTimeout(() => ask.outcome.reject(late), timeoutMs);
-  const connecting = Bun.connect<Ask>({
-    hostname,
-    port,
+  const ask = new Ask(asked);
+  return dial(ask.outcome, {
+    host: withoutBrackets(url.hostname),
+    port: Number(url.port || (secure ? 443 : 80)),
     data: ask,
-    socket: secure ? SECURE : PLAIN,
-    ...(secure && { tls: { rejectUnauthorized: false } }),
+    handlers: secure ? SECURE : PLAIN,
+    secure,
+    timeoutMs,
+    late: LATE,
   });
-  connecting.catch((error: Error) =>
-    ask.outcome.reject(new Error(`dial tcp ${url.hostname}:${port}: ${dialProblem(error)}`)),
-  );
-  try {
-    return await ask.outcome.promise;
-  } finally {
-    clearTimeout(timer);
-    connecting.then(
-      (socket) => socket.end(),
-      () => {},
-    );
-  }
 }

@@ -1,7 +1,8 @@
 /** One probe of a container: what it asks and what it takes for an answer. */
-
+import type { Socket } from "bun";
+import { bracketed, dial, dialText } from "#agents/kubelet/dial.ts";
 import { grpcHealth } from "#agents/kubelet/grpchealth.ts";
-import { askHttp, dialProblem } from "#agents/kubelet/httpask.ts";
+import { askHttp } from "#agents/kubelet/httpask.ts";
 import type { Runtime } from "#agents/runtime/runtime.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Container, HTTPGetAction, IntOrString, Probe } from "#resources/types.gen.ts";
@@ -30,8 +31,6 @@ export function portNumber(port: IntOrString, container: Container): number | un
 
 /** As upstream, and as browsers once did. */
 const REDIRECTS_MAX = 10;
-
-const bracketed = (host: string): string => (host.includes(":") ? `[${host}]` : host);
 
 /** @throws TypeError where a name or value is none that HTTP knows. */
 function probeHeaders(action: HTTPGetAction): Headers {
@@ -85,28 +84,21 @@ export async function httpGet(
   }
 }
 
+const TCP = {
+  open: ({ data }: Socket<PromiseWithResolvers<void>>) => data.resolve(),
+  data: () => {},
+  error: ({ data }: Socket<PromiseWithResolvers<void>>, error: Error) => data.reject(error),
+};
+
 async function tcpConnect(host: string, port: number, timeoutMs: number): Promise<ProbeAnswer> {
-  const outcome = Promise.withResolvers<string>();
-  const timer = setTimeout(() => outcome.resolve("i/o timeout"), timeoutMs);
-  const connecting = Bun.connect({
-    hostname: host,
-    port,
-    socket: {
-      open: () => outcome.resolve(""),
-      data: () => {},
-      error: (_socket, error) => outcome.resolve(messageOf(error)),
-      connectError: (_socket, error) => outcome.resolve(dialProblem(error)),
-    },
-  });
-  connecting.catch((error: Error) => outcome.resolve(dialProblem(error)));
-  const problem = await outcome.promise;
-  clearTimeout(timer);
-  connecting.then(
-    (socket) => socket.end(),
-    () => {},
-  );
-  if (problem === "") return { ok: true, message: "" };
-  return { ok: false, message: `dial tcp ${bracketed(host)}:${port}: ${problem}` };
+  const connected = Promise.withResolvers<void>();
+  const late = `${dialText(host, port)}: i/o timeout`;
+  try {
+    await dial(connected, { host, port, data: connected, handlers: TCP, timeoutMs, late });
+    return { ok: true, message: "" };
+  } catch (error) {
+    return { ok: false, message: messageOf(error) };
+  }
 }
 
 async function exec(
