@@ -6,6 +6,7 @@
 import type { Verdict } from "#agents/kubelet/types.ts";
 import { selectsNode, untolerated } from "#resources/nodeselector.ts";
 import { amountOf, hostPorts, podRequests } from "#resources/podrequests.ts";
+import { SAFE_SYSCTLS } from "#resources/sysctls.ts";
 import type { Node, Pod } from "#resources/types.gen.ts";
 import { isExtended } from "#resources/validate/resources.ts";
 
@@ -22,22 +23,6 @@ export interface AdmitInput {
   /** Whether the kernel has AppArmor turned on. */
   appArmor?: boolean;
 }
-
-/** https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/#safe-and-unsafe-sysctls */
-const SAFE_SYSCTLS = new Set([
-  "kernel.shm_rmid_forced",
-  "net.ipv4.ip_local_port_range",
-  "net.ipv4.tcp_syncookies",
-  "net.ipv4.ping_group_range",
-  "net.ipv4.ip_unprivileged_port_start",
-  "net.ipv4.ip_local_reserved_ports",
-  "net.ipv4.tcp_keepalive_time",
-  "net.ipv4.tcp_fin_timeout",
-  "net.ipv4.tcp_keepalive_intvl",
-  "net.ipv4.tcp_keepalive_probes",
-  "net.ipv4.tcp_rmem",
-  "net.ipv4.tcp_wmem",
-]);
 
 const reject = (reason: string, message: string): Verdict => ({
   reason,

@@ -12,6 +12,7 @@ import {
   setters,
   sorted,
 } from "#api/admission/podsecurity/visit.ts";
+import { SAFE_SYSCTLS } from "#resources/sysctls.ts";
 import type { Container, Pod, PodSpec } from "#resources/types.gen.ts";
 
 export type Check = (spec: PodSpec, pod: Pod) => Finding | undefined;
@@ -30,21 +31,6 @@ const DEFAULT_CAPABILITIES = new Set([
   "SETPCAP",
   "SETUID",
   "SYS_CHROOT",
-]);
-
-const SAFE_SYSCTLS = new Set([
-  "kernel.shm_rmid_forced",
-  "net.ipv4.ip_local_port_range",
-  "net.ipv4.tcp_syncookies",
-  "net.ipv4.ping_group_range",
-  "net.ipv4.ip_unprivileged_port_start",
-  "net.ipv4.ip_local_reserved_ports",
-  "net.ipv4.tcp_keepalive_time",
-  "net.ipv4.tcp_fin_timeout",
-  "net.ipv4.tcp_keepalive_intvl",
-  "net.ipv4.tcp_keepalive_probes",
-  "net.ipv4.tcp_rmem",
-  "net.ipv4.tcp_wmem",
 ]);
 
 const SELINUX_TYPES = new Set([
