@@ -5,6 +5,7 @@ import type { Core } from "#api/core.ts";
 import { deleteObject } from "#api/delete.ts";
 import { ensure, internalCall } from "#api/ensure.ts";
 import { ApiError } from "#api/errors.ts";
+import { oneAtATime } from "#base/again.ts";
 import { must } from "#base/assert.ts";
 import { messageOf } from "#base/errors.ts";
 import type { ApiObject } from "#resources/meta.ts";
@@ -54,26 +55,14 @@ async function reconcile(core: Core): Promise<void> {
 /** Follows definitions from now on; answers how to end. */
 export async function autoregister(core: Core): Promise<() => void> {
   let cancel: () => void = () => {};
-  let running = false;
-  let again = false;
   let ended = false;
-  async function run(): Promise<void> {
-    if (running) {
-      again = true;
-      return;
-    }
-    running = true;
-    try {
-      do {
-        again = false;
-        await reconcile(core);
-      } while (again && !ended);
-    } catch (error) {
-      core.log.warn("API services of custom groups lag behind", { error: messageOf(error) });
-    } finally {
-      running = false;
-    }
-  }
+  const run = oneAtATime(
+    async () => {
+      if (!ended) await reconcile(core);
+    },
+    (error) =>
+      core.log.warn("API services of custom groups lag behind", { error: messageOf(error) }),
+  );
   // A definition's last write tells that its kinds are served: by then the registry has them.
   const soon = (): void => {
     cancel();

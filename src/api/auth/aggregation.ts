@@ -3,6 +3,7 @@ import { aggregate, type Roles } from "#api/auth/roles.ts";
 import type { Core } from "#api/core.ts";
 import { amend } from "#api/ensure.ts";
 import { sameJson } from "#api/json.ts";
+import { oneAtATime } from "#base/again.ts";
 import { messageOf } from "#base/errors.ts";
 import type { ApiObject } from "#resources/meta.ts";
 
@@ -30,24 +31,9 @@ export async function aggregateRoles(core: Core, roles: Roles): Promise<void> {
 
 /** Keeps aggregated roles up to date from now on. */
 export function followAggregation(core: Core, roles: Roles): void {
-  let running = false;
-  let again = false;
-  async function run(): Promise<void> {
-    if (running) {
-      again = true;
-      return;
-    }
-    running = true;
-    try {
-      do {
-        again = false;
-        await aggregateRoles(core, roles);
-      } while (again);
-    } catch (error) {
-      core.log.warn("roles could not be aggregated", { error: messageOf(error) });
-    } finally {
-      running = false;
-    }
-  }
+  const run = oneAtATime(
+    () => aggregateRoles(core, roles),
+    (error) => core.log.warn("roles could not be aggregated", { error: messageOf(error) }),
+  );
   roles.onChange(() => void run());
 }
