@@ -58,6 +58,11 @@ export async function latencies(
   return took;
 }
 
+async function getBody(url: string): Promise<void> {
+  const answer = await fetch(url);
+  if ((await answer.text()).length !== BODY.length) throw new Error(`HTTP ${answer.status}`);
+}
+
 /** An Ingress to a server of the measurement. Resolves when it answers; ends with `stop`. */
 export async function openIngress(server: BenchServer, port: number) {
   const all = Object.values(networkInterfaces()).flat();
@@ -65,10 +70,9 @@ export async function openIngress(server: BenchServer, port: number) {
   const endpoint = Bun.serve({ hostname: address, port: 0, fetch: () => new Response(BODY) });
   const stop = () => endpoint.stop(true);
   const url = `http://127.0.0.1:${port}/`;
-  const request = async (): Promise<void> => {
-    const answer = await fetch(url);
-    if ((await answer.text()).length !== BODY.length) throw new Error(`HTTP ${answer.status}`);
-  };
+  const request = () => getBody(url);
+  /** The same without an Ingress in between. */
+  const straight = () => getBody(endpoint.url.href);
   try {
     await publish(server, endpoint.port ?? 0, address);
     const end = performance.now() + ANSWERS_MS_MAX;
@@ -77,7 +81,7 @@ export async function openIngress(server: BenchServer, port: number) {
         () => undefined,
         (error: unknown) => error,
       );
-      if (failure === undefined) return { url, request, stop };
+      if (failure === undefined) return { url, request, straight, stop };
       if (performance.now() > end) throw failure;
       await Bun.sleep(50);
     }
@@ -93,3 +97,5 @@ export async function getService(server: BenchServer): Promise<void> {
   await answer?.text();
   if (answer?.ok !== true) throw new Error("no Service");
 }
+
+export type BenchIngress = Awaited<ReturnType<typeof openIngress>>;

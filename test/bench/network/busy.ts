@@ -7,7 +7,12 @@ import { join } from "node:path";
 import { apiLoad } from "#test/bench/apiload.ts";
 import { measuring, whenOver } from "#test/bench/ends.ts";
 import { benchDir, forget, openContainerd } from "#test/bench/machine.ts";
-import { getService, latencies, openIngress } from "#test/bench/network/beside.ts";
+import {
+  type BenchIngress,
+  getService,
+  latencies,
+  openIngress,
+} from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
 import { quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
@@ -19,23 +24,28 @@ const FLOOR_MS = 10;
 const IDLE_SECONDS = 4;
 const WRK_SECONDS = 5;
 
-/** Answer times in milliseconds, from here to the server's own address. */
-async function dnsTimes(names: string, seconds: number): Promise<number[]> {
+/** Answer times in milliseconds, from here to the server's own address or another one. */
+async function dnsTimes(
+  names: string,
+  seconds: number,
+  of: readonly string[] = ["-s", DNS],
+): Promise<number[]> {
   const flags = ["-d", names, "-l", String(seconds), "-Q", PER_SECOND, "-q", "50", "-T", "1", "-v"];
-  const argv = ["dnsperf", "-s", DNS, ...flags];
+  const argv = ["dnsperf", ...of, ...flags];
   const child = measuring(() => Bun.spawn(argv, { stdout: "pipe", stderr: "inherit" }));
   const text = await new Response(child.stdout).text();
   await child.exited;
   return answerTimes(text);
 }
 
-function rowOf(what: string, { busy, idle, load }: Times): Row {
+function rowOf(what: string, { busy, idle, load, bare }: Times): Row {
   const p99 = quantile(busy, 0.99);
+  const beside = bare && `; ${bare.what} at the same time: ${time(quantile(bare.times, 0.99))}`;
   return {
     what: `${what}, p99 (p50)`,
     measured: `${time(p99)} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
     floor: `${FLOOR_MS} ms`,
-    yardstick: `idle: ${time(quantile(idle, 0.99))} (${time(quantile(idle, 0.5))})`,
+    yardstick: `idle: ${time(quantile(idle, 0.99))} (${time(quantile(idle, 0.5))})${beside ?? ""}`,
     met: busy.length > 0 && p99 <= FLOOR_MS,
   };
 }
@@ -45,29 +55,61 @@ interface Times {
   idle: readonly number[];
   /** What was going on. */
   load: string;
+  /** What the machine itself takes then: of a program that does next to nothing. */
+  bare?: { what: string; times: readonly number[] };
+}
+
+/** DNS and a program that only sends back what it gets, until the load is over. */
+async function dnsBeside(names: string, load: Promise<unknown>) {
+  const program = join(import.meta.dir, "bareanswers.ts");
+  const child = measuring(() =>
+    Bun.spawn([process.execPath, program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
+  );
+  const { value } = await child.stdout.getReader().read();
+  const bareAt = ["-s", "127.0.0.1", "-p", new TextDecoder().decode(value).trim()];
+  let isOver = false;
+  const over = load.finally(() => {
+    isOver = true;
+  });
+  const times = async (of?: readonly string[]): Promise<number[]> => {
+    const all: number[] = [];
+    while (!isOver) all.push(...(await dnsTimes(names, 1, of)));
+    return all;
+  };
+  const [busy, bare] = await Promise.all([times(), times(bareAt), over]);
+  child.stdin.end();
+  await child.exited;
+  return { busy, bare };
 }
 
 /** DNS and Ingress while apibench runs once. */
-async function besideApi(server: BenchServer, names: string, request: () => Promise<void>) {
+async function besideApi(server: BenchServer, names: string, ingress: BenchIngress) {
+  const { request, straight } = ingress;
   const idle = {
     dns: await dnsTimes(names, IDLE_SECONDS),
     ingress: await latencies(request, Bun.sleep(IDLE_SECONDS * 1_000)),
   };
-  let isOver = false;
-  const loading = apiLoad(server, 1).finally(() => {
-    isOver = true;
-  });
-  const asking = latencies(request, loading);
-  const dns: number[] = [];
-  while (!isOver) dns.push(...(await dnsTimes(names, 1)));
-  const load = `${Math.round((await loading)["create"]?.perSecond ?? 0)} creates/s`;
+  const loading = apiLoad(server, 1);
+  const [loads, dns, asked, bare] = await Promise.all([
+    loading,
+    dnsBeside(names, loading),
+    latencies(request, loading),
+    latencies(straight, loading),
+  ]);
+  const load = `${Math.round(loads["create"]?.perSecond ?? 0)} creates/s`;
   return [
     rowOf("DNS on the server's node while apibench loads the API", {
-      busy: dns,
+      busy: dns.busy,
       idle: idle.dns,
       load,
+      bare: { what: "a program that only sends queries back", times: dns.bare },
     }),
-    rowOf("Ingress there at the same time", { busy: await asking, idle: idle.ingress, load }),
+    rowOf("Ingress there at the same time", {
+      busy: asked,
+      idle: idle.ingress,
+      load,
+      bare: { what: "its endpoint, asked straight", times: bare },
+    }),
   ];
 }
 
@@ -95,12 +137,12 @@ export async function busyRows(): Promise<Row[]> {
     writeFileSync(names, "kubernetes.default.svc.cluster.local A\n");
     // The node's part of the server follows the API by a moment.
     for (let i = 0; i < 100 && (await dnsTimes(names, 1)).length === 0; i++) await Bun.sleep(100);
-    const { url, request, stop } = await openIngress(server, http);
+    const ingress = await openIngress(server, http);
     try {
-      const rows = await besideApi(server, names, request);
-      return [...rows, await besideIngress(server, url)];
+      const rows = await besideApi(server, names, ingress);
+      return [...rows, await besideIngress(server, ingress.url)];
     } finally {
-      await stop();
+      await ingress.stop();
     }
   } finally {
     await server.end();
