@@ -44,29 +44,31 @@ async function graceIs(cluster: Instance, seconds: number): Promise<void> {
   await cluster.must("rollout", "status", "deployment/web", "--timeout=90s");
 }
 
-/**
- * What is lost without any update, and in one whose pods are told to end at once, as upstream's
- * are: a grace of one second leaves no time to wait for the rules and the requests under way.
- */
-async function yardstick(cluster: Instance, { url }: Way): Promise<string> {
-  const still = startLoad(url, PER_SECOND);
+async function lostAtRest(url: string): Promise<string> {
+  const load = startLoad(url, PER_SECOND);
   await Bun.sleep(STILL_MS);
-  const calm = await still.stop();
+  const { sent, failures } = await load.stop();
+  return `no update: ${failures.length} of ${sent}`;
+}
+
+/**
+ * What is lost in an update whose pods are told to end at once, as upstream's are: a grace of one
+ * second leaves no time to wait for the rules and the requests under way. Measured last: a client
+ * that gave up leaves a flow to a pod that is gone, and who has its port next loses a request, too.
+ */
+async function lostAtOnce(cluster: Instance, url: string): Promise<string> {
   await graceIs(cluster, 1);
   const load = startLoad(url, PER_SECOND);
   await graceIs(cluster, GRACE_SECONDS);
   await Bun.sleep(1_000);
   const { sent, failures } = await load.stop();
-  return (
-    `no update: ${calm.failures.length} of ${calm.sent}; ` +
-    `one update with SIGTERM at once: ${failures.length} of ${sent}`
-  );
+  return `one update with SIGTERM at once: ${failures.length} of ${sent}`;
 }
 
 /** One update after the other until there were enough requests. */
 async function updatedUnderLoad(cluster: Instance, way: Way): Promise<Row> {
   const { url, requests } = way;
-  const beside = await yardstick(cluster, way);
+  const atRest = await lostAtRest(url);
   const load = startLoad(url, PER_SECOND);
   let updates = 0;
   while (load.sent < requests - 10 * PER_SECOND) {
@@ -82,7 +84,7 @@ async function updatedUnderLoad(cluster: Instance, way: Way): Promise<Row> {
     what: `requests lost in ${updates} rolling updates of 10 pods at ${PER_SECOND}/s, ${way.way}`,
     measured: `${failures.length} of ${sent.toLocaleString("en")}, ${answers.size} pods answered`,
     floor: `0 of ${requests.toLocaleString("en")}`,
-    yardstick: beside,
+    yardstick: `${atRest}; ${await lostAtOnce(cluster, url)}`,
     met: failures.length === 0 && sent >= requests,
   };
 }
