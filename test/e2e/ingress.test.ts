@@ -3,19 +3,14 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { webManifest } from "#test/e2e/web.ts";
+import { WEB_INGRESS, webManifest } from "#test/e2e/web.ts";
 import { eventually, type Instance, mustRun, startInstance } from "#test/support/instance.ts";
 
 const LOG = join(tmpdir(), `bramble-ingress-e2e-${process.pid}.log`);
 
 let cluster: Instance;
 
-const INGRESS = `
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  defaultBackend: {service: {name: web, port: {number: 80}}}
+const INGRESS = `${WEB_INGRESS}
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress

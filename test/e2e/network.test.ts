@@ -1,8 +1,7 @@
 /** The network of a real node by the compiled binary: what Services, names and its ports do. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readdirSync } from "node:fs";
-import { decode, encode } from "dns-packet";
-import { webManifest } from "#test/e2e/web.ts";
+import { WEB_INGRESS, webManifest } from "#test/e2e/web.ts";
 import {
   eventually,
   freePort,
@@ -12,6 +11,7 @@ import {
   startInstance,
 } from "#test/support/instance.ts";
 import { quickest } from "#test/support/lab.ts";
+import { startNameUpstream, UPSTREAM_ADDRESS } from "#test/support/nameupstream.ts";
 import { plainServer } from "#test/support/plainserver.ts";
 
 const MENDED_MS_MAX = 30_000;
@@ -127,17 +127,7 @@ test("a name is right within a second of its endpoints' change", async () => {
 });
 
 test("a ConfigMap names hosts and other name servers", async () => {
-  const server = await Bun.udpSocket({
-    hostname: "127.0.0.1",
-    socket: {
-      data: (socket, message, port, address) => {
-        const { id = 0, questions = [] } = decode(Buffer.from(message));
-        const name = questions[0]?.name ?? "";
-        const answers = [{ type: "A" as const, name, ttl: 60, data: "198.51.100.7" }];
-        socket.send(encode({ type: "response", id, questions, answers }), port, address);
-      },
-    },
-  });
+  const server = await startNameUpstream("127.0.0.1");
   try {
     await cluster.apply(`
 apiVersion: v1
@@ -150,7 +140,7 @@ data:
 `);
     const known = async () => (await dig("plc.factory.local")) === "192.0.2.20";
     await eventually("the host", WAITED_MS_MAX, known);
-    expect(await dig("line-1.factory.example")).toBe("198.51.100.7");
+    expect(await dig("line-1.factory.example")).toBe(UPSTREAM_ADDRESS);
     await cluster.must("delete", "configmap", "kube-dns", "-n", "kube-system");
     await eventually("the host is gone", WAITED_MS_MAX, async () => !(await known()));
   } finally {
@@ -185,16 +175,8 @@ async function listening(pid: number): Promise<string[]> {
   return [...new Set(places.filter((place) => !isRandom(place)))].sort();
 }
 
-const INGRESS = `
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  defaultBackend: {service: {name: web, port: {number: 80}}}
-`;
-
 test("it listens where its manual says, and nowhere else", async () => {
-  await cluster.apply(INGRESS);
+  await cluster.apply(WEB_INGRESS);
   const [http, https] = cluster.ingressPorts;
   const entry = `http://127.0.0.1:${http}/`;
   await eventually("the Ingress", WAITED_MS_MAX, async () => (await get(entry)).exitCode === 0);

@@ -41,3 +41,12 @@ spec:
 ${service || "  ports: [{port: 80, targetPort: 8080}]"}
 `;
 }
+
+/** All that comes to the Ingress goes to it. */
+export const WEB_INGRESS = `
+apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web}
+spec:
+  defaultBackend: {service: {name: web, port: {number: 80}}}
+`;

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { webManifest } from "#test/e2e/web.ts";
+import { WEB_INGRESS, webManifest } from "#test/e2e/web.ts";
 import { type Instance, startInstance } from "#test/support/instance.ts";
 import { startLoad } from "#test/support/load.ts";
 
@@ -13,19 +13,11 @@ const LOG = join(tmpdir(), `bramble-ingress-e2e-${process.pid}.log`);
 
 let cluster: Instance;
 
-const INGRESS = `
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  defaultBackend: {service: {name: web, port: {number: 80}}}
-`;
-
 beforeAll(async () => {
   const flags = ["--access-log", LOG];
   cluster = await startInstance({ name: "ingress", images: ["1", "2"], flags });
   await cluster.apply(webManifest({ replicas: 10 }));
-  await cluster.apply(INGRESS);
+  await cluster.apply(WEB_INGRESS);
   await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
 }, 120_000);
 

@@ -17,14 +17,8 @@ export interface LabEtcd {
 /** Data and log go to `dir`; with the lab it ends. */
 export async function startLabEtcd(lab: Lab, dir: string): Promise<LabEtcd> {
   const argv = [
-    ...[
-      etcdProgram(),
-      "--data-dir",
-      join(dir, "etcd"),
-      "--log-level",
-      "error",
-      "--unsafe-no-fsync",
-    ],
+    etcdProgram(),
+    ...["--data-dir", join(dir, "etcd"), "--log-level", "error", "--unsafe-no-fsync"],
     ...["--listen-client-urls", CLIENT, "--advertise-client-urls", CLIENT],
     ...["--listen-peer-urls", PEER, "--initial-advertise-peer-urls", PEER],
     ...["--initial-cluster", `default=${PEER}`],

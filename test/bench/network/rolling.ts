@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { owned } from "#test/bench/ends.ts";
 import type { Row } from "#test/bench/network/rows.ts";
-import { webManifest } from "#test/e2e/web.ts";
+import { WEB_INGRESS, webManifest } from "#test/e2e/web.ts";
 import { type Instance, startInstance } from "#test/support/instance.ts";
 import { type Failure, startLoad } from "#test/support/load.ts";
 
@@ -16,14 +16,6 @@ const TOLD = 5;
 const GRACE_SECONDS = 5;
 /** Of load without an update. */
 const STILL_MS = 5_000;
-
-const INGRESS = `
-apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web}
-spec:
-  defaultBackend: {service: {name: web, port: {number: 80}}}
-`;
 
 /** How often each reason was given. */
 function countsOf(failures: readonly Failure[]): Map<string, number> {
@@ -99,7 +91,7 @@ export async function rollingRows(requests = REQUESTS, more: string[] = []): Pro
   );
   try {
     await cluster.apply(webManifest({ replicas: 10 }));
-    await cluster.apply(INGRESS);
+    await cluster.apply(WEB_INGRESS);
     await cluster.must("rollout", "status", "deployment/web", "--timeout=60s");
     const ip = await cluster.must("get", "service", "web", "-o", "jsonpath={.spec.clusterIP}");
     const ingress = `http://127.0.0.1:${cluster.ingressPorts[0]}/`;

@@ -3,7 +3,6 @@
  * line is answered by one on stdout when it is in force. With the argument `upstream`: a plain
  * server instead.
  */
-import { decode, encode } from "dns-packet";
 import { createDnsAgent } from "#agents/dns/agent.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { must } from "#base/assert.ts";
@@ -17,23 +16,13 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { namespaces } from "#resources/kinds/namespace.ts";
 import { services } from "#resources/kinds/service.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
+import { startNameUpstream } from "#test/support/nameupstream.ts";
 
 const KINDS: Record<string, Kind> = { services, endpointSlices, namespaces };
 const say = (line: string) => process.stdout.write(`${line}\n`);
 
 async function serveUpstream(): Promise<void> {
-  await Bun.udpSocket({
-    hostname: "0.0.0.0",
-    port: 53,
-    socket: {
-      data: (socket, message, port, address) => {
-        const { id = 0, questions = [] } = decode(Buffer.from(message));
-        const name = questions[0]?.name ?? "";
-        const answers = [{ type: "A" as const, name, ttl: 60, data: "198.51.100.7" }];
-        socket.send(encode({ type: "response", id, questions, answers }), port, address);
-      },
-    },
-  });
+  await startNameUpstream("0.0.0.0", 53);
   say("ready");
 }
 
