@@ -1,39 +1,13 @@
 /** What pods use, with nothing installed: `kubectl top`, an autoscaler, and the kubelet's own API. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { autoscaledManifest } from "#test/e2e/autoscaled.ts";
 import { eventually, type Instance, startInstance } from "#test/support/instance.ts";
 
 const SCALED_MS_MAX = 300_000;
 
 let cluster: Instance;
 
-const burner = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: burner}
-spec:
-  selector: {matchLabels: {app: burner}}
-  template:
-    metadata: {labels: {app: burner}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: main
-        image: bramble.local/web:1
-        imagePullPolicy: Never
-        command: [sh, -c, "while true; do :; done"]
-        resources: {requests: {cpu: 50m}, limits: {cpu: 100m}}
----
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: burner}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: burner}
-  minReplicas: 1
-  maxReplicas: 3
-  metrics:
-  - type: Resource
-    resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}
-`;
+const burner = autoscaledManifest({ name: "burner", script: "while true; do :; done" });
 
 beforeAll(async () => {
   cluster = await startInstance({ name: "metrics", images: ["1"] });

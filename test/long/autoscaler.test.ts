@@ -6,6 +6,7 @@
  *   bun test --timeout 1200000 ./test/long/autoscaler.test.ts
  */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { autoscaledManifest } from "#test/e2e/autoscaled.ts";
 import { eventually, type Instance, startInstance } from "#test/support/instance.ts";
 
 const PERIOD_S = 40;
@@ -19,40 +20,16 @@ const STEP_MS_MAX = 400_000;
 let cluster: Instance;
 
 /** Pods work while their file is there. */
-const worker = `
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: worker}
-spec:
-  selector: {matchLabels: {app: worker}}
-  template:
-    metadata: {labels: {app: worker}}
-    spec:
-      terminationGracePeriodSeconds: 0
-      containers:
-      - name: main
-        image: bramble.local/web:1
-        imagePullPolicy: Never
-        command: [sh, -c, "touch /tmp/busy; while true; do [ -e /tmp/busy ] || sleep 1; done"]
-        resources: {requests: {cpu: 50m}, limits: {cpu: 100m}}
----
-apiVersion: autoscaling/v2
-kind: HorizontalPodAutoscaler
-metadata: {name: worker}
-spec:
-  scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: worker}
-  minReplicas: 1
-  maxReplicas: 3
-  metrics:
-  - type: Resource
-    resource: {name: cpu, target: {type: Utilization, averageUtilization: 60}}
-  behavior:
+const worker = autoscaledManifest({
+  name: "worker",
+  script: "touch /tmp/busy; while true; do [ -e /tmp/busy ] || sleep 1; done",
+  behavior: `
     scaleUp:
       policies: [{type: Pods, value: 1, periodSeconds: ${PERIOD_S}}]
     scaleDown:
       stabilizationWindowSeconds: ${WINDOW_S}
-      policies: [{type: Pods, value: 1, periodSeconds: ${PERIOD_S}}]
-`;
+      policies: [{type: Pods, value: 1, periodSeconds: ${PERIOD_S}}]`,
+});
 
 beforeAll(async () => {
   cluster = await startInstance({ name: "autoscaler", images: ["1"] });
