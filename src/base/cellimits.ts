@@ -15,8 +15,12 @@ export const celLimits = {
   celSchemaCostMax: 100_000_000,
   /** Values compared in one evaluation: what is inside of lists and maps has no cost of its own. */
   celStepsMax: 5_000_000,
-  /** Policies let others have their turn after these many steps (about 20 ms). */
-  celStepsPerTurn: 200_000,
+  /** Others have their turn after so many steps (2 to 15 ms). */
+  celStepsPerTurn: 50_000,
+  /** What took this share of a turn is kept for the next one. */
+  celKeptShare: 0.04,
+  /** Letters that are looked at in one step. */
+  celLettersPerStep: 64,
   /** Kinds that a policy's expressions are checked against, as upstream; tried again after this. */
   policyTypesMax: 10,
   policyCheckAgainMs: 5_000,

@@ -7,14 +7,13 @@
 import { Checker, type Environment } from "#api/cel/engine/checker.ts";
 import { Compiler } from "#api/cel/engine/compiler.ts";
 import { Estimator } from "#api/cel/engine/estimate.ts";
-import { Frame, type Variables } from "#api/cel/engine/frame.ts";
+import { type Bounds, type Code, Frame, type Variables } from "#api/cel/engine/frame.ts";
 import { parse } from "#api/cel/engine/parser.ts";
-import { CelError, CompileError, CostError } from "#api/cel/engine/problems.ts";
+import { CelError, CompileError, CostError, Paused } from "#api/cel/engine/problems.ts";
 import type { Type } from "#api/cel/engine/types.ts";
-import type { Value } from "#api/cel/engine/values.ts";
+import { forgetKeys, type Value } from "#api/cel/engine/values.ts";
 import { functions, types } from "#api/cel/functions/all.ts";
 import { literalProblems } from "#api/cel/functions/literals.ts";
-import { limits } from "#base/limits.ts";
 
 /** What came of an evaluation: a value, or why there is none. */
 export type Outcome =
@@ -27,7 +26,14 @@ export interface Program {
   readonly uses: ReadonlySet<string>;
   /** The most that it can cost, from the bounds in the schema; infinite where there are none. */
   readonly costMax: number;
-  run(variables: Variables, costMax?: number): Outcome;
+  start(variables: Variables, bounds?: Bounds): Evaluation;
+  /** All of it at once, however long it takes others. */
+  run(variables: Variables, bounds?: Bounds): Outcome;
+}
+
+export interface Evaluation {
+  /** Goes on for a turn. Undefined where there is more to do. @throws Undecided. */
+  next(): Outcome | undefined;
 }
 
 /** @throws CompileError that shows every problem and its place. */
@@ -47,11 +53,27 @@ export function compileCel(source: string, variables: ReadonlyMap<string, Type>)
     get costMax() {
       return estimator.cost(tree);
     },
-    run(variable, costMax = limits.celRunCostMax) {
-      const frame = new Frame(variable, costMax);
+    start: (variable, bounds) => evaluationOf(code, variable, bounds),
+    run(variable, bounds) {
+      const evaluation = evaluationOf(code, variable, bounds);
+      for (;;) {
+        const outcome = evaluation.next();
+        if (outcome !== undefined) return outcome;
+      }
+    },
+  };
+}
+
+function evaluationOf(code: Code, variable: Variables, bounds: Bounds = {}): Evaluation {
+  const frame = new Frame(variable, bounds);
+  return {
+    next() {
+      frame.beginTurn();
+      forgetKeys();
       try {
         return { value: code(frame), cost: frame.cost };
       } catch (error) {
+        if (error instanceof Paused) return undefined;
         if (error instanceof CelError || error instanceof CostError) {
           return { error, cost: frame.cost };
         }

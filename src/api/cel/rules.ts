@@ -3,7 +3,7 @@
  * KEP-2876.
  */
 
-import { compileCel, type Program } from "#api/cel/compile.ts";
+import { compileCel, type Outcome, type Program } from "#api/cel/compile.ts";
 import { CompileError, CostError } from "#api/cel/engine/problems.ts";
 import { optionalOf, type Type } from "#api/cel/engine/types.ts";
 import { Optional, type Value } from "#api/cel/engine/values.ts";
@@ -204,17 +204,28 @@ class Run {
       const optional = each.rule.optionalOldSelf === true;
       if (each.usesOld && old === undefined && !optional) continue;
       const oldSelf = optional ? new Optional(old) : old;
-      this.#rule(each, { spot, at, type, variable: variables(self, oldSelf) });
+      yield* this.#rule(each, { spot, at, type, variable: variables(self, oldSelf) });
       if (this.#rested - this.#budget < limits.celStepsPerTurn) continue;
       this.#rested = this.#budget;
       yield;
     }
   }
 
-  #rule(compiledRule: CompiledRule, place: Place): void {
+  /** A long expression takes several turns. */
+  *#run(program: Program, variable: Place["variable"]): Generator<undefined, Outcome> {
+    const evaluation = program.start(variable);
+    for (;;) {
+      const outcome = evaluation.next();
+      if (outcome !== undefined) return outcome;
+      this.#rested = this.#budget;
+      yield;
+    }
+  }
+
+  *#rule(compiledRule: CompiledRule, place: Place): Turns {
     const { rule, program, usesOld } = compiledRule;
     const { spot, at, type, variable } = place;
-    const { value, error, cost } = program.run(variable);
+    const { value, error, cost } = yield* this.#run(program, variable);
     if (error instanceof CostError) {
       const detail =
         `'${error.message}': no further validation rules will be run due to call cost exceeds ` +
@@ -229,15 +240,18 @@ class Run {
     } else if (error !== undefined) {
       this.causes.push(invalid(at, type, errorText(error.message, rule)));
     } else if (value !== true) {
-      const text = this.#message(compiledRule, variable);
+      const text = yield* this.#message(compiledRule, variable);
       this.#add(failed(blamed(spot.path, rule.fieldPath) || at, rule, type, text), usesOld, spot);
     }
   }
 
-  #message({ rule, message }: CompiledRule, variable: Place["variable"]): string {
+  *#message(
+    { rule, message }: CompiledRule,
+    variable: Place["variable"],
+  ): Generator<undefined, string> {
     const plain = (rule.message ?? "").trim() || `failed rule: ${ruleText(rule)}`;
     if (message === undefined) return plain;
-    const { value, cost } = message.run(variable);
+    const { value, cost } = yield* this.#run(message, variable);
     this.#budget -= Number.isFinite(cost) ? cost : limits.celRunCostMax;
     if (typeof value !== "string") return plain;
     const text = value.trim();

@@ -1,14 +1,14 @@
 /**
  * Evaluates expressions about a request, within a budget. Questions to the authorizer take time: an
- * expression that asks one is tried again once the answer is there.
+ * expression that asks one goes on once the answer is there.
  */
 
 import { requestOf } from "#api/admission/request.ts";
 import type { Attributes } from "#api/admission.ts";
 import type { Authorizer } from "#api/auth/authorize.ts";
 import { BoundedMap } from "#api/auth/cache.ts";
-import { compileCel, type Outcome, type Program } from "#api/cel/compile.ts";
-import { CelError, type CompileError, CostError } from "#api/cel/engine/problems.ts";
+import { compileCel, type Evaluation, type Outcome, type Program } from "#api/cel/compile.ts";
+import { CelError, type CompileError, CostError, Paused } from "#api/cel/engine/problems.ts";
 import { fromJson, LazyObject, type Value } from "#api/cel/engine/values.ts";
 import { authorizerOf, type Decisions, Undecided } from "#api/cel/functions/authorizer.ts";
 import { namespaceShape, requestShape, type Sight, variablesOf } from "#api/policy/environment.ts";
@@ -131,9 +131,15 @@ export async function evaluate(
   budget: Budget,
   authorizer: Authorizer,
 ): Promise<Outcome> {
+  const costMax = Math.min(budget.left, limits.celRunCostMax);
+  const evaluation = program.start(input.variable, { costMax });
   for (;;) {
     try {
-      const outcome = program.run(input.variable, Math.min(budget.left, limits.celRunCostMax));
+      const outcome = evaluation.next();
+      if (outcome === undefined) {
+        await nextTurn();
+        continue;
+      }
       budget.left -= Number.isFinite(outcome.cost) ? outcome.cost : budget.left;
       await budget.rest(outcome.cost);
       if (budget.left > 0 || !(outcome.error instanceof CostError)) return outcome;
@@ -151,6 +157,7 @@ export function lazyVariables(
   input: Input,
 ): Input {
   const made = new Map<string, Outcome>();
+  const begun = new Map<string, Evaluation>();
   const byName = new Map(variables.map(({ name, program }) => [name, program]));
   const all: Input = extend(
     input,
@@ -158,7 +165,10 @@ export function lazyVariables(
     new LazyObject([...byName.keys()], (name) => {
       const program = byName.get(name);
       if (program === undefined) return undefined;
-      const outcome = made.get(name) ?? program.run(all.variable);
+      const evaluation = begun.get(name) ?? program.start(all.variable);
+      begun.set(name, evaluation);
+      const outcome = made.get(name) ?? evaluation.next();
+      if (outcome === undefined) throw new Paused();
       made.set(name, outcome);
       if (outcome.error !== undefined) {
         throw new CelError(

@@ -12,7 +12,7 @@ import type {
   Select,
 } from "#api/cel/engine/ast.ts";
 import { foldCode } from "#api/cel/engine/folds.ts";
-import type { Code } from "#api/cel/engine/frame.ts";
+import type { Code, Frame } from "#api/cel/engine/frame.ts";
 import type { Overload } from "#api/cel/engine/overload.ts";
 import { CelError } from "#api/cel/engine/problems.ts";
 import { formatType, type Type } from "#api/cel/engine/types.ts";
@@ -25,6 +25,7 @@ import {
   Optional,
   type Value,
 } from "#api/cel/engine/values.ts";
+import { limits } from "#base/limits.ts";
 
 export const LIST_COST = 10;
 export const MAP_COST = 30;
@@ -32,6 +33,8 @@ export const MAP_COST = 30;
 export class Compiler {
   readonly #typeOf: (node: Node) => Type;
   readonly #locals: string[] = [];
+  /** Places that were given to loops and calls, for what they keep between turns. */
+  #places = 0;
 
   constructor(typeOf: (node: Node) => Type) {
     this.#typeOf = typeOf;
@@ -56,9 +59,12 @@ export class Compiler {
       case "fold": {
         const range = this.compile(node.range);
         return this.#within(node.variables, (slots) => {
+          const from = this.#places;
           const predicate = node.predicate && this.compile(node.predicate);
           const transform = node.transform && this.compile(node.transform);
-          return foldCode({ kind: node.kind, range, slots, predicate, transform });
+          const inside = [from, this.#places] as const;
+          const place = this.#places++;
+          return foldCode({ kind: node.kind, range, slots, predicate, transform, place, inside });
         });
       }
       case "bind":
@@ -176,9 +182,11 @@ export class Compiler {
     const [only] = overloads;
     const known = given.every((arg) => !isOpen(this.#typeOf(arg)));
     if (only !== undefined && overloads.length === 1 && known) {
-      return directCall(only, args);
+      if (!isShort(only, args)) return directCall(only, args, this.#places++);
+      const [left, right] = args as [Code, Code];
+      return shortCall(only, left, right);
     }
-    return dispatchedCall(overloads, args);
+    return dispatchedCall(overloads, args, this.#places++);
   }
 }
 
@@ -243,38 +251,70 @@ function conditional(condition: Code, yes: Code, no: Code): Code {
   };
 }
 
-function run(overload: Overload, values: Value[], frame: Parameters<Code>[0]): Value {
+/** Letters and bytes of the arguments. */
+function lettersOf(values: readonly Value[]): number {
+  let sum = 0;
+  for (const value of values) {
+    if (typeof value === "string" || value instanceof Uint8Array) sum += value.length;
+  }
+  return sum;
+}
+
+function run(overload: Overload, values: Value[], frame: Frame): Value {
   const { cost } = overload;
-  frame.spend(cost === undefined ? 1 : cost(values.map(sizeOf), values, undefined));
+  if (cost === undefined) {
+    // It may look at every letter all the same.
+    frame.work(Math.floor(lettersOf(values) / limits.celLettersPerStep));
+    frame.spend(1);
+  } else frame.spend(cost(values.map(sizeOf), values, undefined));
   return overload.call(values, frame);
 }
 
-function directCall(overload: Overload, args: readonly Code[]): Code {
-  const [first, second] = args;
-  if (overload.cost === undefined && first !== undefined && second !== undefined) {
-    if (args.length === 2) {
-      return (frame) => {
-        const values = [first(frame), second(frame)];
-        frame.spend(1);
-        return overload.call(values, frame);
-      };
-    }
-  }
-  return (frame) =>
+const isText = ({ kind }: Type): boolean => kind === "string" || kind === "bytes";
+
+/** A call that costs one step and takes no more. */
+const isShort = ({ cost, params }: Overload, args: readonly Code[]): boolean =>
+  cost === undefined && args.length === 2 && !params.some(isText);
+
+const shortCall =
+  (overload: Overload, left: Code, right: Code): Code =>
+  (frame) => {
+    const values = [left(frame), right(frame)];
+    frame.spend(1);
+    return overload.call(values, frame);
+  };
+
+/** What took long is kept for another turn. */
+const keeping =
+  (place: number, code: Code): Code =>
+  (frame) => {
+    const before = frame.cost + frame.steps;
+    const kept = frame.recall(place);
+    if (kept?.value !== undefined) return kept.value;
+    const value = code(frame);
+    frame.keepResult(place, value, before);
+    return value;
+  };
+
+const directCall = (overload: Overload, args: readonly Code[], place: number): Code =>
+  keeping(place, (frame) =>
     run(
       overload,
       args.map((arg) => arg(frame)),
       frame,
-    );
-}
+    ),
+  );
 
-function dispatchedCall(overloads: readonly Overload[], args: readonly Code[]): Code {
-  return (frame) => {
+const dispatchedCall = (
+  overloads: readonly Overload[],
+  args: readonly Code[],
+  place: number,
+): Code =>
+  keeping(place, (frame) => {
     const values = args.map((arg) => arg(frame));
     const overload = overloads.find(({ params }) =>
       params.every((wanted, index) => accepts(wanted, values[index] ?? null)),
     );
     if (overload === undefined) throw new CelError("no such overload");
     return run(overload, values, frame);
-  };
-}
+  });

@@ -32,6 +32,17 @@ export class CostError extends Error {
   }
 }
 
+/** Evaluating is not over: it goes on later. Nothing in an expression can swallow it. */
+export abstract class Suspended extends Error {}
+
+/** It is the turn of others. */
+export class Paused extends Suspended {
+  override name = "Paused";
+  constructor() {
+    super("paused");
+  }
+}
+
 const SNIPPET_CHARS_MAX = 16_384;
 
 function showOne(source: string, { at, message }: Problem): string {

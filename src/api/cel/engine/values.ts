@@ -107,6 +107,27 @@ export interface Field {
   readonly convert: Convert;
 }
 
+/** Fewer keys than these are counted each time. */
+const KEYS_KNOWN_MIN = 32;
+
+/** The keys of large maps, while one evaluation runs: to list them takes as long as they are. */
+let keysKnown: WeakMap<object, readonly string[]> | undefined;
+
+/** Maps may have changed since the last evaluation. */
+export function forgetKeys(): void {
+  keysKnown = undefined;
+}
+
+function keysOf(raw: Readonly<Record<string, unknown>>): readonly string[] {
+  const known = keysKnown?.get(raw);
+  if (known !== undefined) return known;
+  const keys = Object.keys(raw);
+  if (keys.length < KEYS_KNOWN_MIN) return keys;
+  keysKnown ??= new WeakMap();
+  keysKnown.set(raw, keys);
+  return keys;
+}
+
 export class JsonMap extends CelMap {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly #convert: Convert;
@@ -118,7 +139,7 @@ export class JsonMap extends CelMap {
   }
 
   get size(): number {
-    return Object.keys(this.raw).length;
+    return keysOf(this.raw).length;
   }
 
   get(key: Value): Value | undefined {
@@ -128,7 +149,7 @@ export class JsonMap extends CelMap {
   }
 
   *keys(): Generator<Value> {
-    for (const key in this.raw) if (this.raw[key] !== undefined) yield key;
+    for (const key of keysOf(this.raw)) if (this.raw[key] !== undefined) yield key;
   }
 }
 

@@ -2,10 +2,11 @@
  * May somebody do something?
  * https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-authorizer-library The answer
  * takes time and expressions take none: the first try ends with `Undecided`, and whoever evaluates
- * asks, waits and tries again with the answer at hand.
+ * asks, waits and goes on with the answer at hand.
  */
 import type { Access, Opinion } from "#api/auth/authorize.ts";
 import { method, type Overload } from "#api/cel/engine/overload.ts";
+import { Suspended } from "#api/cel/engine/problems.ts";
 import { bool, objectOf, opaque, string, type Type } from "#api/cel/engine/types.ts";
 import { Extension, type Value } from "#api/cel/engine/values.ts";
 import { instance, text } from "#api/cel/functions/arguments.ts";
@@ -21,7 +22,7 @@ const decisionType = opaque("kubernetes.authorization.Decision");
 export type Decisions = Map<string, Opinion>;
 
 /** An answer is needed that is not at hand. */
-export class Undecided extends Error {
+export class Undecided extends Suspended {
   override name = "Undecided";
   readonly key: string;
   readonly access: Access;

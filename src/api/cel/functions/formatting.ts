@@ -1,6 +1,7 @@
 /** `format` and `quote` of text. https://pkg.go.dev/github.com/google/cel-go/ext#Strings */
 
 import { typeName } from "#api/cel/engine/compiler.ts";
+import type { Context } from "#api/cel/engine/overload.ts";
 import { CelError } from "#api/cel/engine/problems.ts";
 import {
   CelMap,
@@ -14,6 +15,7 @@ import {
   type Value,
 } from "#api/cel/engine/values.ts";
 import { showDuration, showTime } from "#api/cel/functions/clockwords.ts";
+import { limits } from "#base/limits.ts";
 
 const QUOTED: Readonly<Record<string, string>> = {
   "\x07": "\\a",
@@ -44,29 +46,36 @@ export function showDouble(value: number): string {
   return String(value);
 }
 
+function showNumber(value: number): string {
+  if (Number.isFinite(value) || Number.isNaN(value)) return String(value);
+  return value > 0 ? "Infinity" : "-Infinity";
+}
+
 /** `%s` of anything. */
-export function show(value: Value): string {
+export function show(value: Value, context: Context): string {
+  const letters = typeof value === "string" ? value.length : 0;
+  context.work(1 + Math.floor(letters / limits.celLettersPerStep));
   if (value === null) return "null";
-  if (typeof value === "number") {
-    if (Number.isFinite(value) || Number.isNaN(value)) return String(value);
-    return value > 0 ? "Infinity" : "-Infinity";
-  }
+  if (typeof value === "number") return showNumber(value);
   if (typeof value !== "object") return String(value);
   if (value instanceof Uint) return String(value.value);
   if (value instanceof Uint8Array) return Buffer.from(value).toString();
   if (value instanceof Timestamp) return showTime(value);
   if (value instanceof Duration) return showDuration(value);
   if (value instanceof TypeValue) return value.type.name;
-  if (value instanceof List) return `[${[...value].map(show).join(", ")}]`;
-  if (value instanceof CelMap) return showMap(value);
+  if (value instanceof List) return `[${[...value].map((each) => show(each, context)).join(", ")}]`;
+  if (value instanceof CelMap) return showMap(value, context);
   if (value instanceof Optional) {
-    return value.value === undefined ? "optional.none()" : `optional(${show(value.value)})`;
+    return value.value === undefined
+      ? "optional.none()"
+      : `optional(${show(value.value, context)})`;
   }
   return value instanceof Extension ? value.type.name : "";
 }
 
-function showMap(value: CelMap): string {
-  const pairs = [...value.keys()].map((key) => [show(key), show(value.get(key) ?? null)] as const);
+function showMap(value: CelMap, context: Context): string {
+  const text = (each: Value | undefined): string => show(each ?? null, context);
+  const pairs = [...value.keys()].map((key) => [text(key), text(value.get(key))] as const);
   pairs.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
   return `{${pairs.map(([key, each]) => `${key}: ${each}`).join(", ")}}`;
 }
@@ -85,7 +94,7 @@ const wholeOf = (value: Value): bigint | undefined => {
 function decimal(value: Value): string {
   const whole = wholeOf(value);
   if (whole !== undefined) return String(whole);
-  if (typeof value === "number") return show(value);
+  if (typeof value === "number") return showNumber(value);
   throw unfit("decimal", "integers and floats", value);
 }
 
@@ -112,16 +121,16 @@ function fixed(value: Value, digits: number, exponent: boolean): string {
   if (typeof value !== "number" && wholeOf(value) === undefined) {
     throw unfit(exponent ? "scientific" : "fixed-point", "doubles, integers", value);
   }
-  if (!Number.isFinite(number)) return show(number);
+  if (!Number.isFinite(number)) return showNumber(number);
   if (digits > PRECISION_MAX) throw new CelError(`precision limit exceeded: ${digits}`);
   if (!exponent) return number.toFixed(digits);
   return number.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
 }
 
-function clause(verb: string, digits: number, value: Value): string {
+function clause(verb: string, digits: number, value: Value, context: Context): string {
   switch (verb) {
     case "s":
-      return show(value);
+      return show(value, context);
     case "d":
       return decimal(value);
     case "f":
@@ -142,7 +151,7 @@ function clause(verb: string, digits: number, value: Value): string {
 const DIGITS_DEFAULT = 6;
 
 /** `%s`, `%d`, `%.2f`, `%e`, `%b`, `%o`, `%x`, `%X`, `%%`. @throws CelError. */
-export function format(pattern: string, args: readonly Value[]): string {
+export function format(pattern: string, args: readonly Value[], context: Context): string {
   let next = 0;
   return pattern.replace(/%(?:(%)|(?:\.(\d+))?(.)?)/gsu, (all, percent, digits, verb) => {
     if (percent !== undefined) return "%";
@@ -151,6 +160,6 @@ export function format(pattern: string, args: readonly Value[]): string {
     const value = args[next++];
     if (value === undefined) throw new CelError(`index ${next - 1} out of range`);
     if (all.length > PRECISION_MAX) throw new CelError("precision limit exceeded");
-    return clause(verb, digits === undefined ? DIGITS_DEFAULT : Number(digits), value);
+    return clause(verb, digits === undefined ? DIGITS_DEFAULT : Number(digits), value, context);
   });
 }

@@ -3,6 +3,7 @@
  * https://pkg.go.dev/github.com/google/cel-go/ext#Strings
  */
 import {
+  type Context,
   fn,
   LETTER_COST,
   method,
@@ -23,7 +24,17 @@ const B = param("B");
 const pointsOf = (value: string): readonly string[] => [...value];
 const isPlain = (value: string): boolean => !/[\ud800-\udfff]/.test(value);
 
-const countOf = (value: string): number => (isPlain(value) ? value.length : pointsOf(value).length);
+const isHigh = (unit: number): boolean => unit >= 0xd800 && unit < 0xdc00;
+const isLow = (unit: number): boolean => unit >= 0xdc00 && unit < 0xe000;
+
+function countOf(value: string): number {
+  if (isPlain(value)) return value.length;
+  let count = value.length;
+  for (let at = 1; at < value.length; at++) {
+    if (isLow(value.charCodeAt(at)) && isHigh(value.charCodeAt(at - 1))) count -= 1;
+  }
+  return count;
+}
 
 const outOfRange = (at: number): CelError => new CelError(`index out of range: ${at}`);
 
@@ -59,9 +70,11 @@ function lastIndexOf(value: string, part: string, from: number): bigint {
 }
 
 function charAt(value: string, at: number): string {
-  const points = pointsOf(value);
-  if (at < 0 || at > points.length) throw outOfRange(at);
-  return points[at] ?? "";
+  if (at < 0 || at > countOf(value)) throw outOfRange(at);
+  if (isPlain(value)) return value.charAt(at);
+  let left = at;
+  for (const point of value) if (left-- === 0) return point;
+  return "";
 }
 
 function replace(value: string, old: string, next: string, count: number): string {
@@ -88,6 +101,10 @@ function join(items: List, separator: string): string {
     out.push(item);
   }
   return out.join(separator);
+}
+
+function formatted([pattern, args]: readonly Value[], context: Context): Value {
+  return format(text(pattern), [...list(args)], context);
 }
 
 const lower = (value: string): string => value.replace(/[A-Z]+/g, (part) => part.toLowerCase());
@@ -197,7 +214,7 @@ const changes: readonly Overload[] = [
   ),
   method("join", [listOf(string)], string, ([a]) => join(list(a), ""), joined),
   method("join", [listOf(string), string], string, ([a, b]) => join(list(a), text(b)), joined),
-  method("format", [string, listOf(dyn)], string, ([a, b]) => format(text(a), [...list(b)]), {
+  method("format", [string, listOf(dyn)], string, (args, context) => formatted(args, context), {
     cost: walksText(),
   }),
   fn("strings.quote", [string], string, ([a]) => quote(text(a)), {

@@ -175,6 +175,33 @@ describe("a policy", () => {
     expect(body.message).toContain("cost limit exceeded");
   });
 
+  test("that takes long, in its variables too, lets others have their turn", async () => {
+    const letters = "object.data.x.split('')";
+    const setup = await policy({
+      variables: [
+        { name: "long", expression: `${letters}.all(a, ${letters}.all(b, a + b != 'xx'))` },
+        { name: "both", expression: `variables.long && ${letters}.exists(a, a == 'z')` },
+      ],
+      validations: [
+        { expression: `[1, 2].all(n, variables.both && n > 0)` },
+        { expression: "variables.long" },
+        { expression: `${letters}.exists(a, ${letters}.all(b, a == 'z' && b == 'x'))` },
+      ],
+    });
+    let turns = 0;
+    let over = false;
+    const others = (): void => {
+      turns += 1;
+      if (!over) setImmediate(others);
+    };
+    setImmediate(others);
+    const { body } = await put(setup, { x: `${"y".repeat(300)}z` });
+    over = true;
+    expect(body.message).toContain(`failed expression: ${letters}.exists`);
+
+    expect(turns).toBeGreaterThan(8);
+  });
+
   test("asks the authorizer", async () => {
     const may = (check: string) => `authorizer.group('').resource('pods').${check}.allowed()`;
     const setup = await policy({

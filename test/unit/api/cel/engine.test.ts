@@ -1,9 +1,11 @@
 import { describe, expect, test } from "bun:test";
-import { compileCel } from "#api/cel/compile.ts";
+import { compileCel, type Outcome } from "#api/cel/compile.ts";
+import type { Variables } from "#api/cel/engine/frame.ts";
 import { CompileError } from "#api/cel/engine/problems.ts";
 import { dyn, type Type } from "#api/cel/engine/types.ts";
 import { fromJson } from "#api/cel/engine/values.ts";
 import { show } from "#api/cel/functions/formatting.ts";
+import { limits } from "#base/limits.ts";
 
 const data = {
   list: [{ b: 1 }, { b: 2 }],
@@ -19,11 +21,21 @@ const data = {
 const variables = new Map<string, Type>([["self", dyn]]);
 const value = fromJson(data);
 
-/** What an expression gives, as text; with `!` before an error. */
+const shown = ({ value: given, error }: Outcome): string =>
+  error === undefined ? show(given, { work: () => {} }) : `!${error.message}`;
+
+const self: Variables = (name) => (name === "self" ? value : undefined);
+
+/**
+ * What an expression gives, as text; with `!` before an error. The same comes out, for the same
+ * cost, where it gives way after every step.
+ */
 function run(source: string): string {
   const program = compileCel(source, variables);
-  const outcome = program.run((name) => (name === "self" ? value : undefined));
-  return outcome.error === undefined ? show(outcome.value) : `!${outcome.error.message}`;
+  const outcome = program.run(self);
+  const inTurns = program.run(self, { stepsPerTurn: 1 });
+  expect([shown(inTurns), inTurns.cost]).toEqual([shown(outcome), outcome.cost]);
+  return shown(outcome);
 }
 
 function problem(source: string): string {
@@ -243,6 +255,11 @@ describe("problems", () => {
 
 describe("bounds", () => {
   const many = fromJson({ list: Array.from({ length: 2_000 }, (_, i) => i), text: "a".repeat(50) });
+  const huge = fromJson({
+    list: Array.from({ length: 2_000 }, (_, i) => i),
+    long: "a".repeat(1_000_000),
+    wide: Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i])),
+  });
   const outcome = (source: string) =>
     compileCel(source, variables).run((name) => (name === "self" ? many : undefined));
 
@@ -254,6 +271,30 @@ describe("bounds", () => {
   test("nothing in an expression swallows that", () => {
     const { error } = outcome("self.list.all(x, self.list.all(y, x + y >= 0)) || true");
     expect(error?.name).toBe("CostError");
+  });
+
+  test.each([
+    "self.list.all(x, self.list.all(y, x + y >= 0) || x > 5)",
+    "self.list.map(x, x + 1).filter(x, x % 2 == 0).size() == 1000 && self.list.exists_one(x, x == 7)",
+    "self.list.map(x, self.list.map(y, y * x).sum()).size() > 0",
+    "self.list.sortBy(x, -x)[0] + self.list.sortBy(x, x)[0] == 1999",
+    "self.list.transformMap(i, x, self.text + string(x)).all(k, v, v.startsWith('aaa'))",
+    "self.list.filter(x, self.list.exists(y, x < y && y == 3)).size() == 3",
+  ])("one that takes long is worked out in many turns: %s", (source) => {
+    const program = compileCel(source, variables);
+    const evaluation = program.start((name) => (name === "self" ? many : null));
+    const atOnce = program.run((name) => (name === "self" ? many : null), {
+      stepsPerTurn: Number.POSITIVE_INFINITY,
+    });
+    let turns = 1;
+    let outcome = evaluation.next();
+    while (outcome === undefined) {
+      turns += 1;
+      outcome = evaluation.next();
+    }
+    expect([shown(outcome), outcome.cost]).toEqual([shown(atOnce), atOnce.cost]);
+    const least = Math.floor(outcome.cost / (2 * limits.celStepsPerTurn));
+    expect(turns).toBeGreaterThan(Math.min(least, 9));
   });
 
   test("a pattern takes linear time", () => {
