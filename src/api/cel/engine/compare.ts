@@ -85,8 +85,12 @@ const sign = (less: boolean, same: boolean): number => (same ? 0 : less ? -1 : 1
 
 function compareText(a: string, b: string): number {
   if (a === b) return 0;
+  // What stands after the end of the shorter one does not count.
+  const units = Math.min(a.length, b.length) + 1;
+  const left = a.slice(0, units);
+  const right = b.slice(0, units);
   // By code point, as Go compares bytes of UTF-8: surrogates sort differently in UTF-16.
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+  return Buffer.compare(Buffer.from(left), Buffer.from(right));
 }
 
 /** Negative, 0 or positive; NaN where one of them is. @throws CelError for what has no order. */

@@ -32,12 +32,17 @@ function truncated(value: number, name: string): bigint {
   return BigInt(Math.trunc(value));
 }
 
+/** More digits than 64 bits have. */
+const DIGITS_READ_MAX = 30;
+
 function parseWhole(value: string, to: string): bigint {
   if (!/^[+-]?\d+$/.test(value)) {
     throw new CelError(`strconv.ParseInt: parsing ${JSON.stringify(value)}: invalid syntax`);
   }
   if (to === "uint" && value.startsWith("-")) throw failed("string", to);
-  return BigInt(value.replace("+", ""));
+  const whole = value.replace(/^([+-]?)0+(?=\d)/, "$1").replace("+", "");
+  // To read all digits takes longer than there are: what is too large is so with fewer, too.
+  return BigInt(whole.slice(0, DIGITS_READ_MAX));
 }
 
 function parseDouble(value: string): number {

@@ -161,10 +161,10 @@ function distinct(items: List, context: Context): List {
   return kept;
 }
 
-function flatten(items: List, depth: number): Value[] {
-  const out: Value[] = [];
+function flatten(items: List, depth: number, context: Context, out: Value[] = []): Value[] {
+  context.work(items.size);
   for (const each of items) {
-    if (depth > 0 && each instanceof List) out.push(...flatten(each, depth - 1));
+    if (depth > 0 && each instanceof List) flatten(each, depth - 1, context, out);
     else out.push(each);
   }
   return out;
@@ -197,12 +197,18 @@ const each = listOf(A);
 /** https://pkg.go.dev/github.com/google/cel-go/ext#Lists */
 const reshaping: readonly Overload[] = [
   method("distinct", [each], each, ([a], context) => distinct(list(a), context), squared),
-  method("flatten", [listOf(dyn)], listOf(dyn), ([a]) => new List(flatten(list(a), 1)), whole),
+  method(
+    "flatten",
+    [listOf(dyn)],
+    listOf(dyn),
+    ([a], context) => new List(flatten(list(a), 1, context)),
+    whole,
+  ),
   method(
     "flatten",
     [listOf(dyn), int],
     listOf(dyn),
-    ([a, depth]) => new List(flatten(list(a), place(depth))),
+    ([a, depth], context) => new List(flatten(list(a), place(depth), context)),
     whole,
   ),
   method("reverse", [each], each, ([a]) => new List([...list(a)].reverse()), whole),

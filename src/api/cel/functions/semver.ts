@@ -8,7 +8,8 @@ export interface Semver {
   readonly before: readonly string[];
 }
 
-const NUMBER = "(0|[1-9]\\d*)";
+/** Of 64 bits at most. */
+const NUMBER = "(0|[1-9]\\d{0,19})";
 const VERSION = new RegExp(
   `^${NUMBER}\\.${NUMBER}\\.${NUMBER}(?:-([0-9A-Za-z.-]+))?(?:\\+([0-9A-Za-z.-]+))?$`,
 );

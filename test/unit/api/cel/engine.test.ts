@@ -274,6 +274,18 @@ describe("bounds", () => {
   });
 
   test.each([
+    ["self.list.all(x, self.wide.size() == 1000 && self.long < 'b')", ""],
+    ["self.list.all(x, self.long.size() > 0)", "CostError"],
+    ["self.list.all(x, self.long.charAt(9) == 'a')", "CostError"],
+    ["self.list.all(x, '%s'.format([self.list]) != '')", "CostError"],
+    ["self.list.all(x, [self.list].flatten() != [])", "CostError"],
+  ])("what costs little but takes long has bounds, too: %s", (source, wanted) => {
+    const program = compileCel(source, variables);
+    const { error } = program.run((name) => (name === "self" ? huge : null), { stepsMax: 100_000 });
+    expect(error?.name ?? "").toBe(wanted);
+  });
+
+  test.each([
     "self.list.all(x, self.list.all(y, x + y >= 0) || x > 5)",
     "self.list.map(x, x + 1).filter(x, x % 2 == 0).size() == 1000 && self.list.exists_one(x, x == 7)",
     "self.list.map(x, self.list.map(y, y * x).sum()).size() > 0",
