@@ -153,6 +153,7 @@ export class JsonMap extends CelMap {
   }
 }
 
+/** A field that is null is not there, other than items of lists and values of maps. */
 export class JsonObject extends CelMap {
   readonly raw: Readonly<Record<string, unknown>>;
   readonly #fields: ReadonlyMap<string, Field>;
@@ -177,12 +178,13 @@ export class JsonObject extends CelMap {
     const field = typeof key === "string" ? this.#fields.get(key) : undefined;
     if (field === undefined || !Object.hasOwn(this.raw, field.property)) return undefined;
     const value = this.raw[field.property];
-    return value === undefined ? undefined : field.convert(value);
+    return value === undefined || value === null ? undefined : field.convert(value);
   }
 
   *keys(): Generator<Value> {
     for (const [name, { property }] of this.#fields) {
-      if (this.raw[property] !== undefined) yield name;
+      const value = this.raw[property];
+      if (value !== undefined && value !== null) yield name;
     }
   }
 }

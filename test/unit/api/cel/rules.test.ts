@@ -76,6 +76,24 @@ describe("rules at work", () => {
     expect(await messages(schema, { spec: { "a-b": 1, namespace: "x", "c.d": "" } })).toEqual([]);
   });
 
+  test("a field that is null is not there; an item of a list or a map is", async () => {
+    const nullable = { ...text, nullable: true };
+    const rules = [
+      "!has(self.a) && !has(self.b) && has(self.c)",
+      "self.m.size() == 2 && 'x' in self.m && type(self.m['x']) == null_type",
+      "self.l.size() == 1 && type(self.l[0]) == null_type",
+    ];
+    const schema = spec(rules, {
+      ...{ a: nullable, b: nullable, c: nullable, l: { type: "array", items: nullable } },
+      m: { type: "object", additionalProperties: nullable },
+    });
+    const given = { a: null, c: "c", m: { x: null, y: "y" }, l: [null] };
+    expect(await messages(schema, { spec: given })).toEqual([]);
+    expect(problems(spec(["self.a == null"], { a: nullable }))[0]).toContain(
+      "found no matching overload for '_==_' applied to '(string, null)'",
+    );
+  });
+
   test("the root has a name and a kind", async () => {
     const schema: CelSchema = {
       type: "object",
