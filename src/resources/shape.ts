@@ -71,7 +71,7 @@ export function applySchemaDefaults(object: unknown, schema: Schema): void {
 }
 
 const missing = (node: Node, value: unknown): boolean =>
-  value === undefined || (value === null && !node.nullable && node.code !== Code.any);
+  value === undefined || (value === null && !node.nullable);
 
 function setDefaults(node: Node, value: unknown): void {
   if (node.native) return;
@@ -89,8 +89,9 @@ function setDefaults(node: Node, value: unknown): void {
   if (item === undefined || typeof value !== "object" || value === null) return;
   const entries = value as Fields;
   for (const key of Object.keys(entries)) {
-    if (missing(item, entries[key]) && item.default !== undefined) {
-      entries[key] = structuredClone(item.default);
+    if (missing(item, entries[key])) {
+      if (item.default !== undefined) entries[key] = structuredClone(item.default);
+      else if (node.code === Code.map) delete entries[key];
     }
     setDefaults(item, entries[key]);
   }

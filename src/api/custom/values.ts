@@ -187,7 +187,7 @@ const shown = (value: unknown): unknown =>
   typeof value === "object" && value !== null ? "" : value;
 
 function checkNode(schema: JSONSchemaProps, value: unknown, path: string, add: Add): void {
-  if (value === undefined || (value === null && schema.nullable === true)) return;
+  if (value === undefined) return;
   if (schema.enum !== undefined && !schema.enum.some((each) => sameJson(each, value))) {
     add({
       reason: "FieldValueNotSupported",
@@ -197,6 +197,8 @@ function checkNode(schema: JSONSchemaProps, value: unknown, path: string, add: A
         schema.enum.map((each) => JSON.stringify(each)).join(", "),
     });
   }
+  // Whether null is a value here was seen to before; of all else only the choice holds for it.
+  if (value === null) return;
   if (typeof value === "number") checkNumber(schema, value, path, add);
   else if (typeof value === "string") checkString(schema, value, path, add);
   else if (Array.isArray(value)) checkList(schema, value, path, add);

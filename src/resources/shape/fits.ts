@@ -71,7 +71,8 @@ function fitsMap(node: Node, value: Fields, depth: number): boolean {
 function fitsScalar(node: Node, value: unknown): boolean {
   switch (node.code) {
     case Code.any:
-      return true;
+      if (value !== null || node.native) return true;
+      break;
     case Code.anyObject:
       return isFields(value);
     case Code.intOrString:

@@ -164,7 +164,7 @@ function customNode(schema: Schema, root = false): Node {
     return { ...base, code: Code.intOrString, type: "integer,string" };
   }
   if (schema.type === "array") {
-    return { ...base, code: Code.list, item: customNode(schema.items ?? {}) };
+    return { ...base, code: Code.list, item: customNode(schema.items ?? { nullable: true }) };
   }
   const scalar = CUSTOM[schema.type ?? ""];
   if (scalar !== undefined) return { ...base, code: scalar };
@@ -186,7 +186,10 @@ function customObject(schema: Schema, base: Omit<Node, "code">, root: boolean): 
     children.set("metadata", definedNode(`${META}ObjectMeta`));
   }
   if (holdsMore && properties === undefined && !embedded) {
-    const item = customNode(additionalProperties === true ? {} : additionalProperties);
+    // Where no schema says so, null is as good as any other value.
+    const item = customNode(
+      additionalProperties === true ? { nullable: true } : additionalProperties,
+    );
     return { ...base, code: Code.map, type: "object", item };
   }
   return { ...base, code: Code.struct, type: "object", children, open: base.open || holdsMore };

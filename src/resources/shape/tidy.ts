@@ -137,15 +137,25 @@ function tidyStruct(node: Node, value: Fields, place: Place, out: Findings): Fie
 }
 
 /** A null in a struct is the same as nothing, but where null is a value. */
-const dropsNull = (child: Node): boolean =>
-  child.native || (!child.nullable && child.code !== Code.any);
+const dropsNull = (child: Node): boolean => child.native || !child.nullable;
+
+/** Where there is a default it takes the place of the null later. */
+const awaitsDefault = (node: Node, value: unknown): boolean =>
+  value === null && !node.native && !node.nullable && node.default !== undefined;
 
 function tidyMap(node: Node, value: Fields, place: Place, out: Findings): Fields {
-  if (node.item === undefined) return value;
+  const { item } = node;
+  if (item === undefined) return value;
   for (const key of Object.keys(value)) {
+    const given = value[key];
+    if (awaitsDefault(item, given)) continue;
+    if (given === null && !item.native && !item.nullable) {
+      delete value[key];
+      continue;
+    }
     const at = { ...place, path: join(place.path, key), depth: place.depth + 1 };
-    const next = tidy(node.item, value[key], at, out);
-    if (next !== value[key]) value[key] = next;
+    const next = tidy(item, given, at, out);
+    if (next !== given) value[key] = next;
   }
   return value;
 }
@@ -154,6 +164,7 @@ function tidyList(node: Node, value: unknown[], place: Place, out: Findings): un
   const { item } = node;
   if (item === undefined) return value;
   value.forEach((given, index) => {
+    if (awaitsDefault(item, given)) return;
     const at = { ...place, path: `${place.path}[${index}]`, depth: place.depth + 1 };
     value[index] = tidy(item, given, at, out);
   });

@@ -253,6 +253,73 @@ describe("a definition", () => {
   });
 });
 
+describe("null", () => {
+  const text = { type: "string" };
+  const nullable = { ...text, nullable: true };
+  let path = "";
+  const spec = async (given: object, name = "n"): Promise<unknown> => {
+    await api.call("DELETE", `${path}/${name}`);
+    const { code, body } = await api.call("POST", path, { metadata: { name }, spec: given });
+    return code === 201 ? body.spec : body.message;
+  };
+  beforeAll(async () => {
+    const properties = {
+      foo: { ...nullable, default: "default" },
+      bar: nullable,
+      baz: text,
+      qux: { ...text, default: "x" },
+      one: { ...nullable, enum: ["a", "b"] },
+    };
+    const rules = [{ rule: "!has(self.bar) || self.bar != 'no'" }];
+    const own = { type: "object", properties, "x-kubernetes-validations": rules };
+    path = await define(
+      definition("Nullish", {
+        schema: { openAPIV3Schema: { type: "object", properties: { spec: own } } },
+        selectableFields: [],
+        subresources: undefined,
+      }),
+    );
+  });
+
+  test("stays where it is a value, gives way to a default, or goes", async () => {
+    const given = { foo: null, bar: null, baz: null, qux: null };
+    expect(await spec(given)).toEqual({ foo: null, bar: null, qux: "x" });
+    expect(await spec({})).toEqual({ foo: "default", qux: "x" });
+    expect((await api.call("GET", `${path}/n`)).body.spec).toEqual({ foo: "default", qux: "x" });
+  });
+
+  test("is no choice, whatever else is", async () => {
+    expect(await spec({ one: null })).toContain(
+      'spec.one: Unsupported value: null: supported values: "a", "b"',
+    );
+  });
+
+  test("is nothing to rules", async () => {
+    expect(await spec({ bar: "no" })).toContain("failed rule");
+    expect(await spec({ bar: null })).toEqual({ foo: "default", bar: null, qux: "x" });
+  });
+
+  test("of a merge patch removes, and the default comes back", async () => {
+    await spec({ foo: "mine", bar: "yes", baz: "z" });
+    const patch = { spec: { foo: null, bar: null, baz: null } };
+    const { body } = await api.call("PATCH", `${path}/n`, patch, MERGE);
+    expect(body.spec).toEqual({ foo: "default", qux: "x" });
+  });
+
+  test("of a JSON patch stands as it would in a new object", async () => {
+    await spec({ foo: "mine", bar: "yes", baz: "z", qux: "q" });
+    const set = ["foo", "bar", "baz", "qux"].map((field) => ({
+      op: "replace",
+      path: `/spec/${field}`,
+      value: null,
+    }));
+    const { body } = await api.call("PATCH", `${path}/n`, JSON.stringify(set), {
+      headers: { "content-type": "application/json-patch+json" },
+    });
+    expect(body.spec).toEqual({ foo: null, bar: null, qux: "x" });
+  });
+});
+
 describe("names", () => {
   test("are taken once in a group", async () => {
     await define(definition("Gadget"));

@@ -195,6 +195,50 @@ describe("custom resources", () => {
     });
   });
 
+  // Kubernetes tasks, CustomResourceDefinitions: defaulting and nullable.
+  const text: Schema = { type: "string" };
+  const leaf: Schema = { ...text, default: "d" };
+  const list = (items: Schema): Schema => ({ type: "array", items });
+  const map = (additionalProperties: Schema | true): Schema => ({
+    type: "object",
+    additionalProperties,
+  });
+  const open: Schema = { "x-kubernetes-preserve-unknown-fields": true };
+  const number: Schema = { "x-kubernetes-int-or-string": true };
+  test.each<[string, Schema, unknown, unknown]>([
+    ["goes", text, null, undefined],
+    ["gives way to the default", leaf, null, "d"],
+    ["stays where it is a value", { ...text, nullable: true }, null, null],
+    ["stays where it is a value, whatever the default", { ...leaf, nullable: true }, null, null],
+    ["goes, though anything else may be there", open, null, undefined],
+    ["stays where anything and null may be", { ...open, nullable: true }, null, null],
+    ["of a number or text goes", number, null, undefined],
+    ["of a number or text stays", { ...number, nullable: true }, null, null],
+    ["of an object goes", { type: "object", properties: {} }, null, undefined],
+    ["of a list stays", { ...list(text), nullable: true }, null, null],
+    ["in a map goes", map(text), { a: null, b: "x" }, { b: "x" }],
+    ["in a map gives way to the default", map(leaf), { a: null }, { a: "d" }],
+    ["in a map stays", map({ ...leaf, nullable: true }), { a: null }, { a: null }],
+    ["in a map of anything stays", map(true), { a: null }, { a: null }],
+    ["in a list gives way to the default", list(leaf), [null, "x"], ["d", "x"]],
+    ["in a list stays", list({ ...text, nullable: true }), [null], [null]],
+    ["among unknown fields stays", { ...open, type: "object" }, { a: null }, { a: null }],
+  ])("null %s", (_, schema, given, wanted) => {
+    const object = { v: given };
+    const root: Schema = { type: "object", properties: { v: schema } };
+    expect(checkShape(object, root).causes).toEqual([]);
+    applySchemaDefaults(object, root);
+    expect(object).toEqual({ v: wanted } as never);
+    expect(Object.hasOwn(object, "v")).toBe(wanted !== undefined);
+  });
+
+  test("null in a list without a default is of the wrong type", () => {
+    const root: Schema = { type: "object", properties: { v: list(text) } };
+    expect(checkShape({ v: [null] }, root).causes[0]?.message).toBe(
+      'Invalid value: "null": v[0] in body must be of type string: "null"',
+    );
+  });
+
   test("a default is never shared between objects", () => {
     const shared: Schema = {
       type: "object",
