@@ -1,11 +1,12 @@
 /**
- * Holds pods to the level that their namespace names, and warns of workloads that would not. Every
- * version of the standards is taken as the latest one.
+ * Holds pods to the level that their namespace names, in the version of the standards that it
+ * names, and warns of workloads that would not.
  * https://kubernetes.io/docs/concepts/security/pod-security-admission/
  */
 
 import { baselineChecks, type Check } from "#api/admission/podsecurity/baseline.ts";
 import { restrictedChecks } from "#api/admission/podsecurity/restricted.ts";
+import type { Finding } from "#api/admission/podsecurity/visit.ts";
 import type { Attributes, MakePlugin } from "#api/admission.ts";
 import { peek } from "#api/codec.ts";
 import { refuse } from "#api/errors.ts";
@@ -44,21 +45,29 @@ function levelOf(labels: Readonly<Record<string, string>>, mode: Mode): Level {
   };
 }
 
-const found = (level: string, pod: Pod) => {
+/** Later than all there are, where none is named. */
+function minorOf(version: string): number {
+  const minor = /^v1\.(\d+)$/.exec(version)?.[1];
+  return minor === undefined ? Number.MAX_SAFE_INTEGER : Number(minor);
+}
+
+function found({ level, version }: Level, pod: Pod): Finding[] {
   const { spec } = pod;
-  return spec === undefined ? [] : (CHECKS[level] ?? []).flatMap((check) => check(spec, pod) ?? []);
-};
+  if (spec === undefined) return [];
+  const minor = minorOf(version);
+  return (CHECKS[level] ?? []).flatMap((check) => check(spec, pod, minor) ?? []);
+}
 
 /**
  * What the level does not allow: `reason (detail), reason (detail)`; undefined where all is well.
  */
-export function violations(level: string, pod: Pod): string | undefined {
+export function violations(level: Level, pod: Pod): string | undefined {
   const all = found(level, pod).map(({ reason, detail }) => `${reason} (${detail})`);
   return all.length === 0 ? undefined : all.join(", ");
 }
 
 /** `a (and 2 other pods): reason, reason`, a line for each sort of trouble. */
-function sorts(level: string, all: readonly Pod[]): string[] {
+function sorts(level: Level, all: readonly Pod[]): string[] {
   const names = new Map<string, string[]>();
   for (const pod of all) {
     const reasons = found(level, pod).map(({ reason }) => reason);
@@ -128,7 +137,7 @@ export const podSecurity: MakePlugin = ({ store }) => {
     if (level === undefined) return;
     const page = await store.list({ prefix: `core/pods/${name}/`, limit: EXISTING_PODS_MAX });
     const lines = sorts(
-      level.level,
+      level,
       page.items.map((item) => peek<Pod>(item)),
     );
     if (lines.length === 0) return;
@@ -141,10 +150,10 @@ export const podSecurity: MakePlugin = ({ store }) => {
     if (item === undefined) return;
     const { labels = {} } = peek<Namespace>(item).metadata;
     const enforce = levelOf(labels, "enforce");
-    const refused = enforced ? violations(enforce.level, pod) : undefined;
+    const refused = enforced ? violations(enforce, pod) : undefined;
     if (enforced) attributes.annotate?.(`${LABEL}enforce-policy`, named(enforce));
     const audit = levelOf(labels, "audit");
-    const noted = violations(audit.level, pod);
+    const noted = violations(audit, pod);
     if (noted !== undefined) {
       const text = `would violate PodSecurity ${shown(audit)}: ${noted}`;
       attributes.annotate?.(`${LABEL}audit-violations`, text);
@@ -154,7 +163,7 @@ export const podSecurity: MakePlugin = ({ store }) => {
       throw refuse.forbidden(attributes.resource.kind, attributes.name, why);
     }
     const warn = levelOf(labels, "warn");
-    const told = violations(warn.level, pod);
+    const told = violations(warn, pod);
     if (told !== undefined) {
       attributes.warnings.push(`would violate PodSecurity ${shown(warn)}: ${told}`);
     }

@@ -15,7 +15,14 @@ import {
 import { SAFE_SYSCTLS } from "#resources/sysctls.ts";
 import type { Container, Pod, PodSpec } from "#resources/types.gen.ts";
 
-export type Check = (spec: PodSpec, pod: Pod) => Finding | undefined;
+/** `minor`: 34 for the standards of v1.34. */
+export type Check = (spec: PodSpec, pod: Pod, minor: number) => Finding | undefined;
+
+/** A check that older versions of the standards do not have. */
+export const since =
+  (first: number, check: Check): Check =>
+  (spec, pod, minor) =>
+    minor < first ? undefined : check(spec, pod, minor);
 
 const DEFAULT_CAPABILITIES = new Set([
   "AUDIT_WRITE",
@@ -33,37 +40,46 @@ const DEFAULT_CAPABILITIES = new Set([
   "SYS_CHROOT",
 ]);
 
-const SELINUX_TYPES = new Set([
-  "",
-  "container_t",
-  "container_init_t",
-  "container_kvm_t",
-  "container_engine_t",
-]);
+/** Types that may be set, and since when. */
+const SELINUX_TYPES: Readonly<Record<string, number>> = {
+  "": 0,
+  container_t: 0,
+  container_init_t: 0,
+  container_kvm_t: 0,
+  container_engine_t: 31,
+};
 
 const APPARMOR_ANNOTATION = "container.apparmor.security.beta.kubernetes.io/";
+const APPARMOR_TYPES = new Set(["RuntimeDefault", "Localhost"]);
+
+const isFine = (profile: string): boolean =>
+  profile === "" || profile === "runtime/default" || profile.startsWith("localhost/");
 
 const appArmor: Check = (spec, pod) => {
-  const bad = (type: string | undefined): boolean => type === "Unconfined";
-  const podBad = bad(spec.securityContext?.appArmorProfile?.type);
-  const names = namesWhere(spec, (c) => bad(c.securityContext?.appArmorProfile?.type));
+  const ofPod = spec.securityContext?.appArmorProfile?.type ?? "RuntimeDefault";
+  const typeOf = (c: Container): string =>
+    c.securityContext?.appArmorProfile?.type ?? "RuntimeDefault";
+  const podBad = !APPARMOR_TYPES.has(ofPod);
+  const names = namesWhere(spec, (c) => !APPARMOR_TYPES.has(typeOf(c)));
+  const types = [ofPod, ...containersOf(spec).map(typeOf)];
   const annotations = Object.entries(pod.metadata?.annotations ?? {})
-    .filter(([key, value]) => key.startsWith(APPARMOR_ANNOTATION) && value === "unconfined")
+    .filter(([key, value]) => key.startsWith(APPARMOR_ANNOTATION) && !isFine(value))
     .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
     .sort();
   const parts = [setters(podBad, names)].filter((part) => part !== "");
-  if (annotations.length > 0) {
-    parts.push(`${plural(annotations.length, "annotation")} ${annotations.join(", ")}`);
-  }
+  if (annotations.length > 0) parts.push(plural(annotations.length, "annotation"));
   if (parts.length === 0) return undefined;
-  const values = podBad || names.length > 0 ? ["Unconfined"] : ["unconfined"];
+  // Upstream puts annotations, with quotes of their own, into quotes as they are.
+  const values = [...sorted(types.filter((type) => !APPARMOR_TYPES.has(type))), ...annotations];
   return {
-    reason: "forbidden AppArmor profile",
-    detail: `${parts.join(" and ")} must not set AppArmor profile type to ${quotedList(values)}`,
+    reason: plural(values.length, "forbidden AppArmor profile"),
+    detail:
+      `${parts.join(" and ")} must not set AppArmor profile type to ` +
+      values.map((value) => `"${value}"`).join(", "),
   };
 };
 
-export const capabilities: Check = (spec) => {
+const capabilities: Check = (spec) => {
   const extra = (c: Container): string[] =>
     (c.securityContext?.capabilities?.add ?? []).filter((cap) => !DEFAULT_CAPABILITIES.has(cap));
   const names = namesWhere(spec, (c) => extra(c).length > 0);
@@ -83,7 +99,7 @@ const hostNamespaces: Check = (spec) => {
   return { reason: "host namespaces", detail: shared.map((name) => `${name}=true`).join(", ") };
 };
 
-export const hostPathVolumes: Check = (spec) => {
+const hostPathVolumes: Check = (spec) => {
   const names = (spec.volumes ?? []).filter((v) => v.hostPath !== undefined).map((v) => v.name);
   if (names.length === 0) return undefined;
   return {
@@ -107,7 +123,7 @@ const hostPorts: Check = (spec) => {
   };
 };
 
-const probeHosts: Check = (spec) => {
+const probeHosts: Check = since(34, (spec) => {
   const hostsOf = (c: Container): string[] =>
     [
       c.livenessProbe,
@@ -116,8 +132,7 @@ const probeHosts: Check = (spec) => {
       c.lifecycle?.postStart,
       c.lifecycle?.preStop,
     ].flatMap((handler) => [handler?.httpGet?.host ?? "", handler?.tcpSocket?.host ?? ""]);
-  const local = new Set(["", "127.0.0.1", "::1"]);
-  const bad = (c: Container): string[] => hostsOf(c).filter((host) => !local.has(host));
+  const bad = (c: Container): string[] => hostsOf(c).filter((host) => host !== "");
   const names = sorted(namesWhere(spec, (c) => bad(c).length > 0));
   if (names.length === 0) return undefined;
   const hosts = sorted(containersOf(spec).flatMap(bad));
@@ -127,7 +142,7 @@ const probeHosts: Check = (spec) => {
     reason: "probe or lifecycle host",
     detail: `${containerList(names)} ${uses} ${what} ${quotedList(hosts)}`,
   };
-};
+});
 
 const privileged: Check = (spec) => {
   const names = namesWhere(spec, (c) => c.securityContext?.privileged === true);
@@ -161,17 +176,16 @@ interface SeLinux {
   readonly role?: string;
 }
 
-const seLinuxOptions: Check = (spec) => {
+const seLinuxOptions: Check = (spec, _pod, minor) => {
+  const isKnown = (type = ""): boolean => (SELINUX_TYPES[type] ?? Number.NaN) <= minor;
   const bad = (options: SeLinux | undefined): boolean =>
     options !== undefined &&
-    (!SELINUX_TYPES.has(options.type ?? "") || Boolean(options.user) || Boolean(options.role));
+    (!isKnown(options.type) || Boolean(options.user) || Boolean(options.role));
   const pod = spec.securityContext?.seLinuxOptions;
   const names = namesWhere(spec, (c) => bad(c.securityContext?.seLinuxOptions));
   if (!bad(pod) && names.length === 0) return undefined;
   const all = [pod, ...containersOf(spec).map((c) => c.securityContext?.seLinuxOptions)];
-  const types = sorted(
-    all.flatMap((o) => (SELINUX_TYPES.has(o?.type ?? "") ? [] : (o?.type ?? []))),
-  );
+  const types = sorted(all.flatMap((o) => (isKnown(o?.type) ? [] : (o?.type ?? []))));
   const data: string[] = [];
   if (types.length > 0) data.push(`${plural(types.length, "type")} ${quotedList(types)}`);
   if (all.some((o) => o?.user)) data.push("user may not be set");
@@ -184,23 +198,53 @@ const seLinuxOptions: Check = (spec) => {
   };
 };
 
-export const seccompBaseline: Check = (spec) => {
+const SECCOMP_POD = "seccomp.security.alpha.kubernetes.io/pod";
+const SECCOMP_CONTAINER = "container.seccomp.security.alpha.kubernetes.io/";
+
+/** Profiles were told in annotations before they had fields. */
+const seccompAnnotations: Check = (spec, pod) => {
+  const given = pod.metadata?.annotations ?? {};
+  const isGood = (value: string): boolean =>
+    ["runtime/default", "docker/default"].includes(value) || value.startsWith("localhost/");
+  const keys = [SECCOMP_POD, ...containersOf(spec).map(({ name }) => SECCOMP_CONTAINER + name)];
+  const bad = sorted(keys).flatMap((key) => {
+    const value = given[key];
+    return value === undefined || isGood(value) ? [] : [`${key}=${JSON.stringify(value)}`];
+  });
+  if (bad.length === 0) return undefined;
+  const detail = `forbidden ${plural(bad.length, "annotation")} ${bad.join(", ")}`;
+  return { reason: "seccompProfile", detail };
+};
+
+const seccompBaseline: Check = (spec, pod, minor) => {
+  if (minor < 19) return seccompAnnotations(spec, pod, minor);
   const bad = (type: string | undefined): boolean => type === "Unconfined";
-  const pod = bad(spec.securityContext?.seccompProfile?.type);
+  const podBad = bad(spec.securityContext?.seccompProfile?.type);
   const names = namesWhere(spec, (c) => bad(c.securityContext?.seccompProfile?.type));
-  if (!pod && names.length === 0) return undefined;
+  if (!podBad && names.length === 0) return undefined;
   return {
     reason: "seccompProfile",
     detail:
-      `${setters(pod, names)} must not set securityContext.seccompProfile.type to ` +
+      `${setters(podBad, names)} must not set securityContext.seccompProfile.type to ` +
       `"Unconfined"`,
   };
 };
 
-const sysctls: Check = (spec) => {
+/** Since when those are safe that were not from the beginning. */
+const SYSCTLS_SINCE: Readonly<Record<string, number>> = {
+  "net.ipv4.ip_local_reserved_ports": 27,
+  "net.ipv4.tcp_keepalive_time": 29,
+  "net.ipv4.tcp_fin_timeout": 29,
+  "net.ipv4.tcp_keepalive_intvl": 29,
+  "net.ipv4.tcp_keepalive_probes": 29,
+  "net.ipv4.tcp_rmem": 32,
+  "net.ipv4.tcp_wmem": 32,
+};
+
+const sysctls: Check = (spec, _pod, minor) => {
   const bad = (spec.securityContext?.sysctls ?? [])
     .map(({ name }) => name)
-    .filter((name) => !SAFE_SYSCTLS.has(name));
+    .filter((name) => !SAFE_SYSCTLS.has(name) || (SYSCTLS_SINCE[name] ?? 0) > minor);
   if (bad.length === 0) return undefined;
   return { reason: "forbidden sysctls", detail: bad.join(", ") };
 };
@@ -214,6 +258,13 @@ const windowsHostProcess: Check = (spec) => {
     detail: `${setters(pod, names)} must not set securityContext.windowsOptions.hostProcess=true`,
   };
 };
+
+/** Checks that stricter ones of the next level stand in for, from a version on. */
+export const REPLACED_SINCE: ReadonlyMap<Check, number> = new Map([
+  [capabilities, 22],
+  [hostPathVolumes, 0],
+  [seccompBaseline, 19],
+]);
 
 export const baselineChecks: readonly Check[] = [
   appArmor,

@@ -5,9 +5,8 @@
 import {
   baselineChecks,
   type Check,
-  capabilities,
-  hostPathVolumes,
-  seccompBaseline,
+  REPLACED_SINCE,
+  since,
 } from "#api/admission/podsecurity/baseline.ts";
 import {
   containerList,
@@ -20,10 +19,12 @@ import {
 } from "#api/admission/podsecurity/visit.ts";
 import type { Container, PodSpec, Volume } from "#resources/types.gen.ts";
 
-const isWindows = (spec: PodSpec): boolean => spec.os?.name === "windows";
+/** Pods of Windows need not say what only Linux has. */
+const exempt = (spec: PodSpec, minor: number): boolean =>
+  minor >= 25 && spec.os?.name === "windows";
 
-const allowPrivilegeEscalation: Check = (spec) => {
-  if (isWindows(spec)) return undefined;
+const allowPrivilegeEscalation: Check = (spec, _pod, minor) => {
+  if (exempt(spec, minor)) return undefined;
   const names = namesWhere(spec, (c) => c.securityContext?.allowPrivilegeEscalation !== false);
   if (names.length === 0) return undefined;
   return {
@@ -32,8 +33,8 @@ const allowPrivilegeEscalation: Check = (spec) => {
   };
 };
 
-const restrictedCapabilities: Check = (spec) => {
-  if (isWindows(spec)) return undefined;
+const restrictedCapabilities: Check = (spec, _pod, minor) => {
+  if (exempt(spec, minor)) return undefined;
   const added = (c: Container): string[] =>
     (c.securityContext?.capabilities?.add ?? []).filter((cap) => cap !== "NET_BIND_SERVICE");
   const keeping = namesWhere(
@@ -115,8 +116,8 @@ const runAsUser: Check = (spec) => {
 
 const PROFILES = new Set(["RuntimeDefault", "Localhost"]);
 
-const seccompRestricted: Check = (spec) => {
-  if (isWindows(spec)) return undefined;
+const seccompRestricted: Check = (spec, _pod, minor) => {
+  if (exempt(spec, minor)) return undefined;
   const typeIn = (c: Container): string | undefined => c.securityContext?.seccompProfile?.type;
   const pod = spec.securityContext?.seccompProfile?.type;
   const podBad = pod !== undefined && !PROFILES.has(pod);
@@ -147,15 +148,15 @@ const seccompRestricted: Check = (spec) => {
   };
 };
 
-/** Checks of the baseline that a stricter one stands in for. */
-const REPLACED = new Set<Check>([capabilities, hostPathVolumes, seccompBaseline]);
-
 export const restrictedChecks: readonly Check[] = [
-  ...baselineChecks.filter((check) => !REPLACED.has(check)),
-  allowPrivilegeEscalation,
-  restrictedCapabilities,
+  ...baselineChecks.map((check): Check => {
+    const replaced = REPLACED_SINCE.get(check) ?? Number.POSITIVE_INFINITY;
+    return (spec, pod, minor) => (minor < replaced ? check(spec, pod, minor) : undefined);
+  }),
+  since(8, allowPrivilegeEscalation),
+  since(22, restrictedCapabilities),
   restrictedVolumes,
   runAsNonRoot,
-  runAsUser,
-  seccompRestricted,
+  since(23, runAsUser),
+  since(19, seccompRestricted),
 ];
