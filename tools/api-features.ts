@@ -2,15 +2,29 @@
  * Writes `docs/api-features.md`: for each line of the API's promise the tests that show it, and how
  * they ended, as bun's JUnit reports say:
  *
- *   bun run features               runs the tests that need no node, then writes
+ *   bun run features               runs all tests that a row names, then writes
  *   bun tools/api-features.ts REPORT.xml...
  *
- * A row without a test that ran says so.
+ * They need what `test/run.sh` needs: root, containerd, kubectl, Go and Python. A row without a
+ * test that ran says so.
  */
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { features } from "./api-features/rows.ts";
 
-const OUT = join(import.meta.dir, "../docs/api-features.md");
+const ROOT = join(import.meta.dir, "..");
+const OUT = join(ROOT, "docs/api-features.md");
+const BUILD = join(ROOT, "test/suites/build");
+
+/** Run one after the other, each with a report: those that have a cluster do not mix with others. */
+const RUNS: Readonly<Record<string, readonly string[]>> = {
+  api: ["test/unit", "test/component"],
+  clients: ["test/suites"],
+  kubectl: [
+    ...["kubectl-api", "kubectl-verbs", "kubectl", "verbs", "clientnode", "attach"],
+    ...["audit", "certificates", "encryption"],
+  ].map((name) => `test/e2e/${name}.test.ts`),
+};
 
 interface Case {
   /** `test/component/api/lists.test.ts > pages > limit=-1 is refused`. */
@@ -50,8 +64,20 @@ function stateOf(cases: readonly Case[]): string {
   return `**${failed.length} of ${cases.length} fail**`;
 }
 
+/** The report of one run. Tests that fail are in it. */
+async function reportOf(name: string, paths: readonly string[]): Promise<string> {
+  const report = join(BUILD, `${name}.xml`);
+  const out = ["--reporter=junit", `--reporter-outfile=${report}`];
+  const argv = ["bun", "test", "--timeout", "120000", ...out, ...paths.map((path) => `./${path}`)];
+  await Bun.spawn(argv, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] }).exited;
+  return report;
+}
+
 const reports = process.argv.slice(2);
-if (reports.length === 0) throw new Error("which reports? see the head of this file");
+if (reports.length === 0) {
+  await mkdir(BUILD, { recursive: true });
+  for (const [name, paths] of Object.entries(RUNS)) reports.push(await reportOf(name, paths));
+}
 const texts = await Promise.all(reports.map((path) => Bun.file(path).text()));
 const cases = texts.flatMap(casesOf);
 

@@ -20,7 +20,7 @@ const kinds: Row[] = [
 const protocol: Row[] = [
   row("Create, get, update; names, generateName, namespaces", "objects\\.test.*(create|update)"),
   row("`fieldValidation` Strict, Warn, Ignore", "stray fields|unknown fields are refused"),
-  row("Dry run", "dry run"),
+  row("Dry run, of every verb and subresource", "dry run|api/dryruns"),
   row("Generation and status", "generation and status"),
   row("Label and field selectors", "lists\\.test.*selectors|selector\\.test"),
   row(
@@ -50,13 +50,21 @@ const protocol: Row[] = [
   row("Protobuf: requests, answers, watch frames", "protobuf\\.test"),
   row("Warnings, deprecated kinds", "upstream\\.test.*Endpoints"),
   missing("CBOR", "406 and 415, so that clients go back to JSON (`upstream.test.ts`)"),
-  row("exec, attach, port-forward, logs, proxy", "api/streams\\.test|api/spdy\\.test"),
+  row(
+    "exec, attach, port-forward, logs, proxy",
+    "api/streams\\.test|api/spdy\\.test|e2e/attach\\.test",
+  ),
   missing("attach: errors apart from the output", "both come as output: they share a pod's log"),
 ];
 
 const extension: Row[] = [
   row("CustomResourceDefinitions: schemas, pruning, defaults, columns, scale", "custom\\.test"),
+  row("Null: dropped, kept, or given way to a default", "custom.*null "),
   row("CEL rules, their functions and costs", "api/cel/|custom\\.test.*rules"),
+  row(
+    "Long CEL rules and policies hold nobody up",
+    "takes? long(,| >|:)|in many turns|costs little",
+  ),
   row("Webhook conversion, several versions", "convert\\.test|custom\\.test.*versions"),
   row("API aggregation", "aggregation\\.test"),
   row("Mutating and validating webhooks", "webhooks\\.test"),
@@ -68,13 +76,17 @@ const extension: Row[] = [
 ];
 
 const security: Row[] = [
-  row("Tokens, service accounts, TokenRequest, TokenReview", "access\\.test.*(who|token)"),
+  row(
+    "Tokens, service accounts, TokenRequest, TokenReview",
+    "access\\.test.*(who|token)|rights\\.test.*a token",
+  ),
   row("Client certificates", "listener\\.test.*client certificates"),
-  row("RBAC, escalation, impersonation, reviews", "access\\.test.*who may|rights"),
+  row("RBAC, escalation, impersonation, reviews", "access\\.test.*who may|rights(?!.*a token)"),
   row(
     "Admission: accounts, limits, quotas, pod security, classes, nodes",
     "admission\\.test|scopes\\.test",
   ),
+  row("Pod Security Standards, every level and version", "podsecurity"),
   row(
     "Certificate requests and their signers",
     "controllers/csr|e2e/certificates|verbs.*certificate",
