@@ -22,9 +22,9 @@ import {
 } from "#api/meta.ts";
 import type { Resource } from "#api/registry.ts";
 import { liveOf, toStored } from "#api/storedform.ts";
+import { causesOf, warn } from "#api/verdict.ts";
 import { limits } from "#base/limits.ts";
-import { type Cause, invalid } from "#resources/field.ts";
-import type { Kind } from "#resources/kind.ts";
+import { invalid } from "#resources/field.ts";
 import { trackUpdate } from "#resources/managed.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import { ClaimedError, ConflictError, type Item } from "#store/store.ts";
@@ -179,6 +179,7 @@ async function createOnce(
       ...(await causesOf(kind, object, undefined)),
     ];
     if (causes.length > 0) throw refuse.invalid(kind, name, causes);
+    warn(kind, attributes, object, undefined);
     await core.admission.validate(attributes);
     const key = storeKey(resource.bucket, metadata.namespace, name);
     const value = encodeObject(object);
@@ -202,18 +203,6 @@ async function createOnce(
     undoAll(attributes);
     throw error;
   }
-}
-
-/** Rules run where all else is right. */
-async function causesOf(
-  kind: Kind,
-  object: ApiObject,
-  old: Stored | undefined,
-  subresource?: string,
-): Promise<Cause[]> {
-  const causes = kind.validate(object, old, subresource);
-  if (causes.length > 0 || kind.rules === undefined) return causes;
-  return kind.rules(object, old);
 }
 
 function checkSize(value: string): void {
@@ -322,6 +311,7 @@ async function judge(
   const causes = metadataCauses(resource, object, old);
   if (!trusted) causes.push(...(await causesOf(kind, object, old, attributes.subresource)));
   if (causes.length > 0) throw refuse.invalid(kind, attributes.name, causes);
+  if (subresource === "") warn(kind, attributes, object, old);
   await core.admission.validate(attributes);
 }
 

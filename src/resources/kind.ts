@@ -68,6 +68,8 @@ export interface Kind<T extends ApiObject = ApiObject> {
    * every way counts.
    */
   validate(object: T, old: T | undefined, subresource?: string): Cause[];
+  /** What its author should know of a valid object; `old` on update. */
+  warnings?(object: T, old: T | undefined): string[];
   /** What is checked of a valid object by rules that may take long: others have their turn. */
   rules?(object: T, old: T | undefined): Promise<Cause[]>;
   /** Names that one object of the cluster may hold at a time, as `ip/10.43.0.1`. */

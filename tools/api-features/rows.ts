@@ -48,7 +48,7 @@ const protocol: Row[] = [
     "openapi\\.test|kubectl-(api|verbs).*explain|answers\\.test.*documents",
   ),
   row("Protobuf: requests, answers, watch frames", "protobuf\\.test"),
-  row("Warnings, deprecated kinds", "upstream\\.test.*Endpoints"),
+  row("Warnings, in the words of Kubernetes", "upstream\\.test.*Endpoints|warnings\\.test"),
   missing("CBOR", "406 and 415, so that clients go back to JSON (`upstream.test.ts`)"),
   row(
     "exec, attach, port-forward, logs, proxy",

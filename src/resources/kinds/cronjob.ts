@@ -10,6 +10,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { CronJob } from "#resources/types.gen.ts";
 import { validateCronJob } from "#resources/validate/cronjob.ts";
+import { cronJobWarnings } from "#resources/warnings/jobs.ts";
 
 export const cronJobs = defineKind<CronJob>({
   group: "batch",
@@ -63,4 +64,5 @@ export const cronJobs = defineKind<CronJob>({
     if (!old) cronJob.status = {};
   },
   validate: validateCronJob,
+  warnings: cronJobWarnings,
 });

@@ -2,6 +2,7 @@ import { nameColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { CSIStorageCapacity } from "#resources/types.gen.ts";
 import { validateStorageCapacity } from "#resources/validate/storage.ts";
+import { capacityWarnings } from "#resources/warnings/storage.ts";
 
 export const csiStorageCapacities = defineKind<CSIStorageCapacity>({
   group: "storage.k8s.io",
@@ -16,4 +17,5 @@ export const csiStorageCapacities = defineKind<CSIStorageCapacity>({
     { name: "Capacity", cell: (capacity) => capacity.capacity ?? "<unset>" },
   ],
   validate: validateStorageCapacity,
+  warnings: capacityWarnings,
 });

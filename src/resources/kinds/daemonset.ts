@@ -12,6 +12,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { DaemonSet, DaemonSetSpec } from "#resources/types.gen.ts";
 import { validateDaemonSet } from "#resources/validate/apps.ts";
+import { daemonSetWarnings } from "#resources/warnings/workloads.ts";
 
 const SPEC = "io.k8s.api.apps.v1.DaemonSetSpec";
 const GENERATION = "deprecated.daemonset.template.generation";
@@ -92,4 +93,5 @@ export const daemonSets = defineKind<DaemonSet>({
     };
   },
   validate: validateDaemonSet,
+  warnings: daemonSetWarnings,
 });

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { Deployment, DeploymentSpec } from "#resources/types.gen.ts";
 import { validateDeployment } from "#resources/validate/apps.ts";
+import { workloadWarnings } from "#resources/warnings/workloads.ts";
 
 export const deployments = defineKind<Deployment>({
   group: "apps",
@@ -55,4 +56,5 @@ export const deployments = defineKind<Deployment>({
     if (!old) deployment.status = {};
   },
   validate: validateDeployment,
+  warnings: workloadWarnings,
 });

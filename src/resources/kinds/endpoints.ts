@@ -2,6 +2,7 @@ import { ageColumn, nameColumn, someOf } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { Endpoints } from "#resources/types.gen.ts";
 import { validateEndpoints } from "#resources/validate/endpoints.ts";
+import { endpointsWarnings } from "#resources/warnings/network.ts";
 
 const hostPort = (ip: string, port: number): string =>
   ip.includes(":") ? `[${ip}]:${port}` : `${ip}:${port}`;
@@ -31,4 +32,5 @@ export const endpoints = defineKind<Endpoints>({
     }
   },
   validate: validateEndpoints,
+  warnings: endpointsWarnings,
 });

@@ -3,6 +3,7 @@ import { sameField } from "#resources/equal.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { DiscoveryV1EndpointPort, EndpointSlice } from "#resources/types.gen.ts";
 import { validateEndpointSlice } from "#resources/validate/endpoints.ts";
+import { sliceWarnings } from "#resources/warnings/network.ts";
 
 const SHOWN = 3;
 
@@ -45,4 +46,5 @@ export const endpointSlices = defineKind<EndpointSlice>({
     for (const endpoint of slice.endpoints ?? []) delete endpoint.deprecatedTopology;
   },
   validate: validateEndpointSlice,
+  warnings: sliceWarnings,
 });

@@ -3,6 +3,7 @@ import { ageColumn, nameColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { Ingress } from "#resources/types.gen.ts";
 import { validateIngress } from "#resources/validate/ingress.ts";
+import { ingressWarnings } from "#resources/warnings/network.ts";
 
 function hostsText(ingress: Ingress): string {
   const rules = ingress.spec?.rules ?? [];
@@ -36,4 +37,5 @@ export const ingresses = defineKind<Ingress>({
     if (!old) ingress.status = { loadBalancer: {} };
   },
   validate: validateIngress,
+  warnings: ingressWarnings,
 });

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { Job } from "#resources/types.gen.ts";
 import { validateJob } from "#resources/validate/job.ts";
+import { jobWarnings } from "#resources/warnings/jobs.ts";
 
 /** Selects the job's own pods by its UID, unless the client made its own selector. */
 function generateSelector(job: Job): void {
@@ -60,4 +61,5 @@ export const jobs = defineKind<Job>({
   },
   fields: ({ status }) => ({ "status.successful": String(status?.succeeded ?? 0) }),
   validate: validateJob,
+  warnings: jobWarnings,
 });

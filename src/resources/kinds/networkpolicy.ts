@@ -2,6 +2,7 @@ import { ageColumn, nameColumn, selectorOrNone } from "#resources/columns/text.t
 import { defineKind } from "#resources/kind.ts";
 import type { NetworkPolicy } from "#resources/types.gen.ts";
 import { validateNetworkPolicy } from "#resources/validate/network.ts";
+import { networkPolicyWarnings } from "#resources/warnings/network.ts";
 
 export const networkPolicies = defineKind<NetworkPolicy>({
   group: "networking.k8s.io",
@@ -28,4 +29,5 @@ export const networkPolicies = defineKind<NetworkPolicy>({
     spec.policyTypes = (spec.egress ?? []).length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
   },
   validate: validateNetworkPolicy,
+  warnings: networkPolicyWarnings,
 });

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import type { Node, NodeSpec } from "#resources/types.gen.ts";
 import { dropUnlessUsed } from "#resources/unserved.ts";
 import { validateNode } from "#resources/validate/node.ts";
+import { nodeWarnings } from "#resources/warnings/others.ts";
 
 /** The older field has the first of the newer one; where they differ, the older one counts. */
 function bothCidrs(spec: NodeSpec): void {
@@ -37,4 +38,5 @@ export const nodes = defineKind<Node>({
     dropUnlessUsed(node.status, old?.status, "config");
   },
   validate: validateNode,
+  warnings: nodeWarnings,
 });

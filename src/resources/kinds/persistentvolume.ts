@@ -5,6 +5,7 @@ import { defaultVendor } from "#resources/defaults/volume.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { PersistentVolume } from "#resources/types.gen.ts";
 import { validatePersistentVolume } from "#resources/validate/persistentvolume.ts";
+import { volumeWarnings } from "#resources/warnings/storage.ts";
 
 function claimText(volume: PersistentVolume): string {
   const claim = volume.spec?.claimRef;
@@ -54,4 +55,5 @@ export const persistentVolumes = defineKind<PersistentVolume>({
     volume.status = { phase: "Pending", ...(made && { lastPhaseTransitionTime: made }) };
   },
   validate: validatePersistentVolume,
+  warnings: volumeWarnings,
 });

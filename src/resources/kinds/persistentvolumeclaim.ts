@@ -5,6 +5,7 @@ import { defaultClaimSpec } from "#resources/defaults/volume.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { PersistentVolumeClaim, PersistentVolumeClaimSpec } from "#resources/types.gen.ts";
 import { validateClaim } from "#resources/validate/persistentvolume.ts";
+import { claimWarnings } from "#resources/warnings/storage.ts";
 
 /** Both names of a claim's source, and nothing that no one provides (KEP-1495). */
 function sameDataSource(spec: PersistentVolumeClaimSpec, old: PersistentVolumeClaimSpec): void {
@@ -63,4 +64,5 @@ export const persistentVolumeClaims = defineKind<PersistentVolumeClaim>({
     if (claim.spec) sameDataSource(claim.spec, old?.spec ?? {});
   },
   validate: validateClaim,
+  warnings: claimWarnings,
 });

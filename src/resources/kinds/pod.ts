@@ -6,6 +6,7 @@ import { dropUnservedPodFields } from "#resources/podfields.ts";
 import { qosClass } from "#resources/qos.ts";
 import type { Pod, PodStatus } from "#resources/types.gen.ts";
 import { validatePod } from "#resources/validate/pod.ts";
+import { podWarnings } from "#resources/warnings/pod.ts";
 
 function newStatus(pod: Pod): PodStatus {
   const status: PodStatus = {
@@ -70,5 +71,6 @@ export const pods = defineKind<Pod>({
     "status.nominatedNodeName": pod.status?.nominatedNodeName ?? "",
   }),
   validate: validatePod,
+  warnings: podWarnings,
   gracePeriodSeconds,
 });

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedPodFields } from "#resources/podfields.ts";
 import type { PodTemplate } from "#resources/types.gen.ts";
 import { validatePodTemplate } from "#resources/validate/small.ts";
+import { podTemplateWarnings } from "#resources/warnings/workloads.ts";
 
 export const podTemplates = defineKind<PodTemplate>({
   group: "",
@@ -26,4 +27,5 @@ export const podTemplates = defineKind<PodTemplate>({
     dropUnservedPodFields(template?.spec, old?.template?.spec);
   },
   validate: validatePodTemplate,
+  warnings: podTemplateWarnings,
 });

@@ -9,6 +9,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { ReplicaSet, ReplicaSetSpec } from "#resources/types.gen.ts";
 import { validateReplicaSet } from "#resources/validate/apps.ts";
+import { workloadWarnings } from "#resources/warnings/workloads.ts";
 
 export const replicaSets = defineKind<ReplicaSet>({
   group: "apps",
@@ -48,4 +49,5 @@ export const replicaSets = defineKind<ReplicaSet>({
   },
   fields: ({ status }) => ({ "status.replicas": String(status?.replicas ?? 0) }),
   validate: validateReplicaSet,
+  warnings: workloadWarnings,
 });

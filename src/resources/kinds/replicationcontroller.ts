@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { ReplicationController } from "#resources/types.gen.ts";
 import { validateReplicationController } from "#resources/validate/small.ts";
+import { workloadWarnings } from "#resources/warnings/workloads.ts";
 
 const isEmpty = (map: object | undefined): boolean => Object.keys(map ?? {}).length === 0;
 
@@ -61,4 +62,5 @@ export const replicationControllers = defineKind<ReplicationController>({
   },
   fields: (controller) => ({ "status.replicas": String(controller.status?.replicas ?? 0) }),
   validate: validateReplicationController,
+  warnings: workloadWarnings,
 });

@@ -3,6 +3,7 @@ import { canonicalResources } from "#resources/defaults/resources.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { RuntimeClass } from "#resources/types.gen.ts";
 import { validateRuntimeClass } from "#resources/validate/small.ts";
+import { runtimeClassWarnings } from "#resources/warnings/others.ts";
 
 export const runtimeClasses = defineKind<RuntimeClass>({
   group: "node.k8s.io",
@@ -16,4 +17,5 @@ export const runtimeClasses = defineKind<RuntimeClass>({
     canonicalResources(runtime.overhead?.podFixed);
   },
   validate: validateRuntimeClass,
+  warnings: runtimeClassWarnings,
 });

@@ -2,6 +2,7 @@ import { ageColumn, nameColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { Secret } from "#resources/types.gen.ts";
 import { validateSecret } from "#resources/validate/data.ts";
+import { secretWarnings } from "#resources/warnings/others.ts";
 
 /** `stringData` is for writing only: it ends up in `data` and is never read back. */
 function writeStringData(secret: Secret): void {
@@ -32,4 +33,5 @@ export const secrets = defineKind<Secret>({
   },
   fields: (secret) => ({ type: secret.type ?? "" }),
   validate: validateSecret,
+  warnings: secretWarnings,
 });

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { claimsOf } from "#resources/servicepools.ts";
 import type { Service } from "#resources/types.gen.ts";
 import { validateService } from "#resources/validate/service.ts";
+import { serviceWarnings } from "#resources/warnings/network.ts";
 
 export const services = defineKind<Service>({
   group: "",
@@ -28,4 +29,5 @@ export const services = defineKind<Service>({
     "spec.type": service.spec?.type ?? "",
   }),
   validate: validateService,
+  warnings: serviceWarnings,
 });

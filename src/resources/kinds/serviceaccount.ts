@@ -1,6 +1,7 @@
 import { ageColumn, nameColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { ServiceAccount } from "#resources/types.gen.ts";
+import { accountWarnings } from "#resources/warnings/others.ts";
 
 export const serviceAccounts = defineKind<ServiceAccount>({
   group: "",
@@ -18,4 +19,5 @@ export const serviceAccounts = defineKind<ServiceAccount>({
   prepare: (account) => {
     if (account.secrets) account.secrets = account.secrets.map(({ name = "" }) => ({ name }));
   },
+  warnings: accountWarnings,
 });

@@ -5,6 +5,7 @@ import { defineKind } from "#resources/kind.ts";
 import { dropUnservedTemplateFields } from "#resources/podfields.ts";
 import type { PersistentVolumeClaim, StatefulSet, StatefulSetSpec } from "#resources/types.gen.ts";
 import { validateStatefulSet } from "#resources/validate/statefulset.ts";
+import { statefulSetWarnings } from "#resources/warnings/workloads.ts";
 
 function defaultStrategy(spec: StatefulSetSpec): void {
   spec.updateStrategy ??= {};
@@ -74,4 +75,5 @@ export const statefulSets = defineKind<StatefulSet>({
     if (!old) set.status = { replicas: 0, availableReplicas: 0 };
   },
   validate: validateStatefulSet,
+  warnings: statefulSetWarnings,
 });

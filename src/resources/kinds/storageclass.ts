@@ -2,6 +2,7 @@ import { ageColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { StorageClass } from "#resources/types.gen.ts";
 import { validateStorageClass } from "#resources/validate/storage.ts";
+import { storageClassWarnings } from "#resources/warnings/storage.ts";
 
 /** Annotations of the class that claims get which name none; the older one still counts. */
 const DEFAULT_ANNOTATIONS = [
@@ -36,4 +37,5 @@ export const storageClasses = defineKind<StorageClass>({
     storage.volumeBindingMode ??= "Immediate";
   },
   validate: validateStorageClass,
+  warnings: storageClassWarnings,
 });

@@ -1,0 +1,56 @@
+/** What clients are warned of reaches them, when it should. */
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { startApi, type TestApi } from "#test/support/api.ts";
+
+let api: TestApi;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.close());
+
+const APPS = "/apis/apps/v1/namespaces/default/deployments";
+const MERGE = { headers: { "content-type": "application/merge-patch+json" } };
+const OLD = { "beta.kubernetes.io/os": "linux" };
+const WARNING =
+  "spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; use " +
+  '\\"kubernetes.io/os\\" instead';
+
+const deployment = (name: string, nodeSelector = {}) => ({
+  metadata: { name },
+  spec: {
+    selector: { matchLabels: { app: "a" } },
+    template: {
+      metadata: { labels: { app: "a" } },
+      spec: { nodeSelector, containers: [{ name: "c", image: "i:1" }] },
+    },
+  },
+});
+
+const warned = (headers: Headers): string => headers.get("warning") ?? "";
+
+test("a new object is warned of, each time it is sent, and one without fault is not", async () => {
+  const dry = await api.call("POST", `${APPS}?dryRun=All`, deployment("d", OLD));
+  expect([dry.code, warned(dry.headers)]).toEqual([201, `299 - "${WARNING}"`]);
+  const made = await api.call("POST", APPS, deployment("d", OLD));
+  expect(warned(made.headers)).toBe(`299 - "${WARNING}"`);
+  expect(warned((await api.call("POST", APPS, deployment("fine"))).headers)).toBe("");
+});
+
+test("a change of the template is, one of labels or of the status is not", async () => {
+  const change = async (path: string, patch: object): Promise<string> => {
+    const { code, headers } = await api.call("PATCH", `${APPS}/${path}`, patch, MERGE);
+    expect(code).toBe(200);
+    return warned(headers);
+  };
+  expect(await change("d", { spec: { replicas: 3 } })).toBe(`299 - "${WARNING}"`);
+  expect(await change("d", { metadata: { labels: { a: "b" } } })).toBe("");
+  expect(await change("d/status", { status: { replicas: 1 } })).toBe("");
+  const without = { spec: { template: { spec: { nodeSelector: null } } } };
+  expect(await change("d", without)).toBe("");
+});
+
+test("what is refused is not", async () => {
+  const bad = { ...deployment("bad", OLD), spec: { ...deployment("bad", OLD).spec, replicas: -1 } };
+  const { code, headers } = await api.call("POST", APPS, bad);
+  expect([code, warned(headers)]).toEqual([422, ""]);
+});
