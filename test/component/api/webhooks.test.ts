@@ -16,6 +16,7 @@ interface Review {
     uid: string;
     operation: string;
     kind: object;
+    resource: { resource: string };
     subResource?: string;
     name: string;
     namespace?: string;
@@ -73,6 +74,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
+const MERGE = { headers: { "content-type": "application/merge-patch+json" } };
 const HOOKS = "/apis/admissionregistration.k8s.io/v1";
 const rules = [
   {
@@ -328,6 +330,44 @@ describe("a validating webhook", () => {
     });
     expect((await api.call("POST", path, cm("a"))).code).toBe(201);
     expect((await api.call("POST", path, cm("xa"))).code).toBe(400);
+  });
+
+  test("is asked about objects by their labels, before or after a change", async () => {
+    const asked: string[] = [];
+    answers["/labelled"] = ({ request }) => {
+      asked.push(`${request.operation} ${request.name}`);
+      return { allowed: true };
+    };
+    const objectSelector = { matchExpressions: [{ key: "look", operator: "Exists" }] };
+    const path = await hook("validating", "/labelled", { objectSelector });
+    const labelled = { metadata: { name: "yes", labels: { look: "1" } } };
+    expect((await api.call("POST", path, cm("no"))).code).toBe(201);
+    expect((await api.call("POST", path, labelled)).code).toBe(201);
+    await api.call("PATCH", `${path}/yes`, { metadata: { labels: { look: null } } }, MERGE);
+    await api.call("PATCH", `${path}/yes`, { data: { a: "b" } }, MERGE);
+    await api.call("DELETE", `${path}/yes`);
+    await api.call("PATCH", `${path}/no`, { metadata: { labels: { look: "1" } } }, MERGE);
+    await api.call("DELETE", `${path}/no`);
+    expect(asked).toEqual(["CREATE yes", "UPDATE yes", "UPDATE no", "DELETE no"]);
+  });
+
+  test.each([
+    ["Cluster", ["namespaces"]],
+    ["Namespaced", ["configmaps"]],
+    ["*", ["namespaces", "configmaps"]],
+  ])("of scope %s is asked about %j", async (scope, wanted) => {
+    const asked: string[] = [];
+    answers["/scoped"] = ({ request }) => {
+      asked.push(request.resource.resource);
+      return { allowed: true };
+    };
+    const rule = { ...rules[0], operations: ["CREATE"], resources: ["*"], scope };
+    const name = `scoped-${scope === "*" ? "all" : scope.toLowerCase()}`;
+    const namespaceSelector = { matchLabels: { scoped: name } };
+    await hook("validating", "/scoped", { rules: [rule], namespaceSelector });
+    await api.create("/api/v1/namespaces", { metadata: { name, labels: { scoped: name } } });
+    await api.create(`/api/v1/namespaces/${name}/configmaps`, cm("a"));
+    expect(asked).toEqual(wanted);
   });
 
   test("behind a Service is found by its endpoints", async () => {
