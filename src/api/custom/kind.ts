@@ -142,7 +142,7 @@ export function kindsOf(
       columns: columnsOf(version),
       defaults: (object) => applySchemaDefaults(object, schema),
       fields: fieldsOf(version),
-      validate: (object) => valueCauses(values, object),
+      validate: (object, old) => valueCauses(values, object, old),
       rules: check,
       ...(!version.storage &&
         storage !== undefined && {

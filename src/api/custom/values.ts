@@ -10,6 +10,12 @@ import type { JSONSchemaProps } from "#resources/types.gen.ts";
 
 type Add = (cause: Cause) => void;
 
+/** A value's place; what stood there before, where that is known and counts. */
+interface Spot {
+  readonly path: string;
+  readonly old?: unknown;
+}
+
 const inBody = (path: string): string => (path === "" ? "" : `${path} in body `);
 
 function should(add: Add, path: string, value: unknown, text: string): void {
@@ -81,6 +87,13 @@ const tooMany = (path: string, count: number, max: number): Cause => ({
   message: `Too many: ${count}: must have at most ${max} items`,
 });
 
+/** The item that was this one before: only lists with keys can tell. */
+function oldItem(schema: JSONSchemaProps, item: unknown, old: unknown): unknown {
+  if (schema["x-kubernetes-list-type"] !== "map" || !Array.isArray(old)) return undefined;
+  const key = keyOf(schema, item);
+  return old.find((each) => keyOf(schema, each) === key);
+}
+
 /** What makes an item of a list the same as another. */
 function keyOf(schema: JSONSchemaProps, item: unknown): string | undefined {
   const type = schema["x-kubernetes-list-type"];
@@ -90,7 +103,8 @@ function keyOf(schema: JSONSchemaProps, item: unknown): string | undefined {
   return JSON.stringify(Object.fromEntries(keys.map((key) => [key, item[key]])));
 }
 
-function checkList(schema: JSONSchemaProps, list: unknown[], path: string, add: Add): void {
+function checkList(schema: JSONSchemaProps, list: unknown[], spot: Spot, add: Add): void {
+  const { path } = spot;
   const { minItems, maxItems, items } = schema;
   if (minItems !== undefined && list.length < minItems) {
     should(add, path, list.length, `have at least ${minItems} items`);
@@ -102,7 +116,9 @@ function checkList(schema: JSONSchemaProps, list: unknown[], path: string, add: 
     const key = keyOf(schema, item);
     if (key !== undefined && seen.has(key)) add(duplicate(place, JSON.parse(key)));
     if (key !== undefined) seen.add(key);
-    if (isObject(items)) checkNode(items as JSONSchemaProps, item, place, add);
+    if (!isObject(items)) return;
+    const old = oldItem(schema, item, spot.old);
+    checkNode(items as JSONSchemaProps, item, { path: place, old }, add);
   });
 }
 
@@ -111,9 +127,10 @@ const join = (path: string, name: string): string => (path === "" ? name : `${pa
 function checkFields(
   schema: JSONSchemaProps,
   fields: Record<string, unknown>,
-  path: string,
+  { path, old }: Spot,
   add: Add,
 ): void {
+  const before = isObject(old) ? old : {};
   const { properties = {}, additionalProperties, minProperties, maxProperties } = schema;
   const names = Object.keys(fields);
   for (const name of schema.required ?? []) {
@@ -127,16 +144,17 @@ function checkFields(
   }
   for (const name of names) {
     const own = properties[name];
-    if (own !== undefined) checkNode(own, fields[name], join(path, name), add);
+    const spot = { path: join(path, name), old: before[name] };
+    if (own !== undefined) checkNode(own, fields[name], spot, add);
     else if (isObject(additionalProperties)) {
-      checkNode(additionalProperties as JSONSchemaProps, fields[name], join(path, name), add);
+      checkNode(additionalProperties as JSONSchemaProps, fields[name], spot, add);
     }
   }
 }
 
-const validates = (schema: JSONSchemaProps, value: unknown, path: string): boolean => {
+const validates = (schema: JSONSchemaProps, value: unknown, spot: Spot): boolean => {
   let fine = true;
-  checkNode(schema, value, path, () => {
+  checkNode(schema, value, spot, () => {
     fine = false;
   });
   return fine && hasType(schema, value);
@@ -162,22 +180,23 @@ function hasType(schema: JSONSchemaProps, value: unknown): boolean {
   }
 }
 
-function checkChoices(schema: JSONSchemaProps, value: unknown, path: string, add: Add): void {
+function checkChoices(schema: JSONSchemaProps, value: unknown, spot: Spot, add: Add): void {
+  const { path } = spot;
   const { allOf, anyOf, oneOf, not } = schema;
   const place = JSON.stringify(path);
-  for (const each of allOf ?? []) checkNode(each, value, path, add);
-  if (anyOf !== undefined && !anyOf.some((each) => validates(each, value, path))) {
+  for (const each of allOf ?? []) checkNode(each, value, spot, add);
+  if (anyOf !== undefined && !anyOf.some((each) => validates(each, value, spot))) {
     add(invalid(path, shown(value), `${place} must validate at least one schema (anyOf)`));
   }
   if (oneOf !== undefined) {
-    const count = oneOf.filter((each) => validates(each, value, path)).length;
+    const count = oneOf.filter((each) => validates(each, value, spot)).length;
     if (count !== 1) {
       const found = count === 0 ? "Found none valid" : `Found ${count} valid alternatives`;
       const detail = `${place} must validate one and only one schema (oneOf). ${found}`;
       add(invalid(path, shown(value), detail));
     }
   }
-  if (not !== undefined && validates(not, value, path)) {
+  if (not !== undefined && validates(not, value, spot)) {
     add(invalid(path, shown(value), `${place} must not validate the schema (not)`));
   }
 }
@@ -186,8 +205,9 @@ function checkChoices(schema: JSONSchemaProps, value: unknown, path: string, add
 const shown = (value: unknown): unknown =>
   typeof value === "object" && value !== null ? "" : value;
 
-function checkNode(schema: JSONSchemaProps, value: unknown, path: string, add: Add): void {
-  if (value === undefined) return;
+function checkNode(schema: JSONSchemaProps, value: unknown, spot: Spot, add: Add): void {
+  const { path, old } = spot;
+  if (value === undefined || (old !== undefined && sameJson(value, old))) return;
   if (schema.enum !== undefined && !schema.enum.some((each) => sameJson(each, value))) {
     add({
       reason: "FieldValueNotSupported",
@@ -201,15 +221,29 @@ function checkNode(schema: JSONSchemaProps, value: unknown, path: string, add: A
   if (value === null) return;
   if (typeof value === "number") checkNumber(schema, value, path, add);
   else if (typeof value === "string") checkString(schema, value, path, add);
-  else if (Array.isArray(value)) checkList(schema, value, path, add);
-  else if (isObject(value)) checkFields(schema, value, path, add);
-  checkChoices(schema, value, path, add);
+  else if (Array.isArray(value)) checkList(schema, value, spot, add);
+  else if (isObject(value)) checkFields(schema, value, spot, add);
+  checkChoices(schema, value, spot, add);
 }
 
-export function valueCauses(schema: JSONSchemaProps, object: object): Cause[] {
+function causesIn(schema: JSONSchemaProps, object: object, old?: object): Cause[] {
   const causes: Cause[] = [];
-  checkNode(schema, object, "", (cause) => {
+  checkNode(schema, object, { path: "", old }, (cause) => {
     causes.push(cause);
   });
   return causes;
+}
+
+const isDouble = ({ reason }: Cause): boolean => reason === "FieldValueDuplicate";
+
+/**
+ * What was wrong before and is as it was is let be, so that who tightens a schema stops nobody's
+ * writes to the rest of an object (KEP-4008); so are doubles, where there were some before.
+ */
+export function valueCauses(schema: JSONSchemaProps, object: object, old?: object): Cause[] {
+  const causes = causesIn(schema, object);
+  if (causes.length === 0 || old === undefined) return causes;
+  const left = causesIn(schema, object, old);
+  if (!left.some(isDouble) || !causesIn(schema, old).some(isDouble)) return left;
+  return left.filter((cause) => !isDouble(cause));
 }

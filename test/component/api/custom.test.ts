@@ -320,6 +320,83 @@ describe("null", () => {
   });
 });
 
+describe("a schema that is tightened", () => {
+  const item = (value: object) => ({
+    type: "object",
+    properties: { name: { type: "string" }, value: { type: "integer", ...value } },
+  });
+  const keyed = { "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"] };
+  const schema = (limit: object) => ({
+    type: "object",
+    properties: {
+      spec: {
+        type: "object",
+        properties: {
+          size: { type: "integer", ...limit },
+          other: { type: "integer", ...limit },
+          keyed: { type: "array", ...keyed, items: { ...item(limit), required: ["name"] } },
+          plain: { type: "array", items: item(limit) },
+        },
+      },
+      status: { type: "object", "x-kubernetes-preserve-unknown-fields": true },
+    },
+  });
+  const versions = (limit: object) => ({
+    schema: { openAPIV3Schema: schema(limit) },
+    selectableFields: [],
+    subresources: { status: {} },
+  });
+  let path = "";
+  const change = (patch: object, subresource = "") =>
+    api.call("PATCH", `${path}/old${subresource}`, patch, MERGE);
+  const refused = async (spec: object): Promise<string[]> => {
+    const { code, body } = await change({ spec });
+    expect(code).toBe(422);
+    return body.details.causes.map(({ field }: { field: string }) => field);
+  };
+  const items = (...values: number[]) => values.map((value, at) => ({ name: `n${at}`, value }));
+
+  beforeAll(async () => {
+    path = await define(definition("Strict", versions({})));
+    const spec = { size: 99, other: 1, keyed: items(99, 1), plain: items(99, 1) };
+    await api.create(path, { metadata: { name: "old" }, spec } as object);
+    const tight = definition("Strict", versions({ maximum: 9 }));
+    expect((await api.call("PUT", `${CRDS}/stricts.x.io`, await current(tight))).code).toBe(200);
+    await until(async () => {
+      const probe = { metadata: { name: "new" }, spec: { size: 99 } };
+      return (await api.call("POST", `${path}?dryRun=All`, probe)).code === 422;
+    });
+  });
+  /** With the revision that a replacement must name. */
+  async function current(tight: ReturnType<typeof definition>) {
+    const { metadata } = (await api.call("GET", `${CRDS}/stricts.x.io`)).body;
+    return { ...tight, apiVersion: "apiextensions.k8s.io/v1", metadata };
+  }
+
+  test("lets be what was wrong before and is as it was", async () => {
+    expect((await change({ metadata: { labels: { a: "b" } } })).code).toBe(200);
+    expect((await change({ spec: { other: 2 } })).code).toBe(200);
+    expect((await change({ spec: { keyed: items(99, 2) } })).code).toBe(200);
+    expect((await change({ status: { ready: true } }, "/status")).code).toBe(200);
+  });
+
+  test("refuses what is changed to be wrong, or wrong in another way", async () => {
+    expect(await refused({ size: 98 })).toEqual(["spec.size"]);
+    expect(await refused({ other: 10 })).toEqual(["spec.other"]);
+    expect(await refused({ keyed: items(99, 10) })).toEqual(["spec.keyed[1].value"]);
+  });
+
+  test("knows nothing of the items of a plain list that is changed", async () => {
+    expect(await refused({ plain: items(99, 2) })).toEqual(["spec.plain[0].value"]);
+  });
+
+  test("takes what is mended", async () => {
+    const { code, body } = await change({ spec: { size: 9, keyed: items(9, 9), plain: null } });
+    expect([code, body.spec.size]).toEqual([200, 9]);
+    expect(await refused({ size: 10 })).toEqual(["spec.size"]);
+  });
+});
+
 describe("names", () => {
   test("are taken once in a group", async () => {
     await define(definition("Gadget"));
