@@ -16,6 +16,7 @@ import type {
   CustomResourceDefinitionVersion,
   JSONSchemaProps,
 } from "#resources/types.gen.ts";
+import { finalizerWarnings } from "#resources/warnings/definitions.ts";
 
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
 
@@ -143,6 +144,7 @@ export function kindsOf(
       defaults: (object) => applySchemaDefaults(object, schema),
       fields: fieldsOf(version),
       validate: (object, old) => valueCauses(values, object, old),
+      warnings: finalizerWarnings,
       rules: check,
       ...(!version.storage &&
         storage !== undefined && {

@@ -2,6 +2,7 @@ import { createdColumn, nameColumn } from "#resources/columns/text.ts";
 import { defineKind } from "#resources/kind.ts";
 import type { CustomResourceDefinition } from "#resources/types.gen.ts";
 import { validateDefinition } from "#resources/validate/crd.ts";
+import { definitionWarnings } from "#resources/warnings/definitions.ts";
 
 /** Remembers every version that objects were ever stored in. */
 function storeVersion(definition: CustomResourceDefinition): void {
@@ -41,4 +42,5 @@ export const customResourceDefinitions = defineKind<CustomResourceDefinition>({
     storeVersion(definition);
   },
   validate: validateDefinition,
+  warnings: definitionWarnings,
 });

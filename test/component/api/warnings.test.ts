@@ -1,5 +1,6 @@
 /** What clients are warned of reaches them, when it should. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { until } from "#test/component/controllers/plane.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
 
 let api: TestApi;
@@ -53,4 +54,51 @@ test("what is refused is not", async () => {
   const bad = { ...deployment("bad", OLD), spec: { ...deployment("bad", OLD).spec, replicas: -1 } };
   const { code, headers } = await api.call("POST", APPS, bad);
   expect([code, warned(headers)]).toEqual([422, ""]);
+});
+
+test("definitions of unknown formats are, and finalizers of custom resources", async () => {
+  const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
+  const text = (format: string) => ({ type: "string", format });
+  const properties = {
+    a: text("date-time"),
+    b: text("color"),
+    c: { type: "integer", format: "x" },
+  };
+  const spec = {
+    type: "object",
+    properties: { ...properties, d: { type: "array", items: text("z") } },
+  };
+  const names = { plural: "hats", singular: "hat", kind: "Hat", listKind: "HatList" };
+  const made = await api.call("POST", path, {
+    metadata: { name: "hats.warn.io" },
+    spec: {
+      ...{ group: "warn.io", scope: "Namespaced", names },
+      versions: [
+        {
+          ...{ name: "v1", served: true, storage: true },
+          schema: { openAPIV3Schema: { type: "object", properties: { spec } } },
+        },
+      ],
+    },
+  });
+  expect(made.code).toBe(201);
+  expect(warned(made.headers)).toContain('unrecognized format \\"color\\"');
+  expect(warned(made.headers)).toContain('unrecognized format \\"z\\"');
+  expect(warned(made.headers).match(/299/g)).toHaveLength(2);
+  const hats = "/apis/warn.io/v1/namespaces/default/hats";
+  const put = (finalizers: string[]) =>
+    api.call("POST", hats, { metadata: { name: "h", finalizers } });
+  await until("hats are served", async () => (await api.call("GET", hats)).code === 200);
+  const hat = await put(["plain", "dotted.io", "fine.io/x", "orphan"]);
+  expect(hat.code).toBe(201);
+  const why = "to avoid accidental conflicts with other finalizer writers";
+  expect(warned(hat.headers)).toBe(
+    [
+      `299 - "metadata.finalizers: \\"dotted.io\\": prefer a domain-qualified finalizer name ` +
+        `including a path (/) ${why}"`,
+      `299 - "metadata.finalizers: \\"plain\\": prefer a domain-qualified finalizer name ${why}"`,
+    ].join(", "),
+  );
+  const later = await api.call("PATCH", `${hats}/h`, { metadata: { labels: { a: "b" } } }, MERGE);
+  expect(warned(later.headers)).toBe("");
 });
