@@ -4,6 +4,7 @@
  * (Kubernetes tasks, CustomResourceDefinitions: validation).
  */
 import { checkFormat } from "#api/custom/formats.ts";
+import { fitsPattern } from "#api/custom/patterns.ts";
 import { isObject, sameJson } from "#api/json.ts";
 import { type Cause, duplicate, invalid, required } from "#resources/field.ts";
 import type { JSONSchemaProps } from "#resources/types.gen.ts";
@@ -42,24 +43,6 @@ function checkNumber(schema: JSONSchemaProps, value: number, path: string, add: 
   }
 }
 
-const patterns = new Map<string, RegExp | undefined>();
-const PATTERNS_MAX = 2_000;
-
-/** Go's syntax is close to ours; what ours cannot read matches everything. */
-function patternOf(text: string): RegExp | undefined {
-  if (patterns.has(text)) return patterns.get(text);
-  let pattern: RegExp | undefined;
-  try {
-    const flags = /^\(\?([imsU]+)\)/.exec(text);
-    const letters = (flags?.[1] ?? "").replace("U", "");
-    pattern = new RegExp(flags === null ? text : text.slice(flags[0].length), `${letters}u`);
-  } catch {
-    pattern = undefined;
-  }
-  if (patterns.size < PATTERNS_MAX) patterns.set(text, pattern);
-  return pattern;
-}
-
 function checkString(schema: JSONSchemaProps, value: string, path: string, add: Add): void {
   const { minLength, maxLength, pattern, format } = schema;
   const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
@@ -73,7 +56,7 @@ function checkString(schema: JSONSchemaProps, value: string, path: string, add: 
       message: `Too long: may not be more than ${maxLength} bytes`,
     });
   }
-  if (pattern !== undefined && patternOf(pattern)?.test(value) === false) {
+  if (pattern !== undefined && !fitsPattern(pattern, value)) {
     should(add, path, value, `match '${pattern}'`);
   }
   if (format !== undefined && !checkFormat(format, value)) {
