@@ -22,10 +22,24 @@ const JSON_HEADERS = {
 const quotedText = (text: string): string =>
   JSON.stringify(text.replaceAll(/[\r\n]+/g, " ")).replaceAll(/[^\x20-\x7e]/g, "?");
 
+/** Each once; where they are too long in all, each is cut and the last ones go, as upstream. */
+function shownWarnings(all: readonly string[]): string[] {
+  const once = [...new Set(all)];
+  const letters = once.reduce((sum, { length }) => sum + length, 0);
+  if (letters <= limits.warningCharactersMax) return once;
+  const cut = once.map((text) => text.slice(0, limits.warningCutCharactersMax));
+  let written = 0;
+  return cut.filter(({ length }) => {
+    const fits = written < limits.warningCharactersMax;
+    written += length;
+    return fits;
+  });
+}
+
 function headersOf(call: Call): Headers | typeof JSON_HEADERS {
   if (call.warnings.length === 0) return JSON_HEADERS;
   const headers = new Headers(JSON_HEADERS);
-  for (const warning of new Set(call.warnings)) {
+  for (const warning of shownWarnings(call.warnings)) {
     headers.append("warning", `299 - ${quotedText(warning)}`);
   }
   return headers;

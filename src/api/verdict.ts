@@ -16,6 +16,9 @@ export async function causesOf(
   return kind.rules(object, old);
 }
 
+/** More than fit into an answer's headers. */
+const WARNINGS_MAX = 200;
+
 /** Each once, however often a write is tried (Kubernetes' API reference: API warnings). */
 export function warn(
   kind: Kind,
@@ -23,7 +26,7 @@ export function warn(
   object: ApiObject,
   old: Stored | undefined,
 ): void {
-  for (const warning of kind.warnings?.(object, old) ?? []) {
+  for (const warning of (kind.warnings?.(object, old) ?? []).slice(0, WARNINGS_MAX)) {
     if (!warnings.includes(warning)) warnings.push(warning);
   }
 }

@@ -22,6 +22,9 @@ export const limits = {
   updateManagersMax: 10,
   /** OpenAPI documents kept as bytes; each has up to a megabyte. */
   openApiDocumentsMax: 8,
+  /** Warnings of one answer together, and each where that is too little; as upstream. */
+  warningCharactersMax: 4_096,
+  warningCutCharactersMax: 256,
   /** Operations in one JSON patch, as upstream. */
   jsonPatchOperationsMax: 10_000,
   /** Largest stored object; etcd's default request limit upstream (1.5 MiB). */

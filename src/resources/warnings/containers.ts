@@ -122,24 +122,30 @@ function portClash(one: PlacedPort, other: PlacedPort): string[] {
   return [];
 }
 
-export function portWarnings(placed: readonly Placed[]): string[] {
-  const all = placed.flatMap(({ container, path }) =>
-    (container.ports ?? []).map((port, at) => ({ port, path: `${path}.ports[${at}]` })),
-  );
+/** No client is shown more: what clashes with all others is not worth telling of each. */
+const CLASHES_MAX = 100;
+
+function clashWarnings(all: readonly PlacedPort[]): string[] {
   const known = new Map<string, PlacedPort[]>();
-  const clashes = all.flatMap((one) => {
+  const out: string[] = [];
+  for (const one of all) {
     const { port, path } = one;
     const key = `${port.containerPort}/${port.protocol}`;
-    const others = known.get(key) ?? [];
-    known.set(key, [...others, one]);
-    const alone = port.hostIP && !port.hostPort;
-    return [
-      ...(alone ? [`${path}: hostIP set without hostPort: ${shown(port)}`] : []),
-      ...others.flatMap((other) => portClash(one, other)),
-    ];
-  });
+    const others = known.get(key);
+    if (port.hostIP && !port.hostPort) {
+      out.push(`${path}: hostIP set without hostPort: ${shown(port)}`);
+    }
+    for (const other of others ?? []) out.push(...portClash(one, other));
+    if (out.length >= CLASHES_MAX) return out;
+    if (others === undefined) known.set(key, [one]);
+    else if (others.length < CLASHES_MAX) others.push(one);
+  }
+  return out;
+}
+
+function doubledNames(all: readonly PlacedPort[]): string[] {
   const names = new Map<string, string>();
-  const doubled = all.flatMap(({ port, path }) => {
+  return all.flatMap(({ port, path }) => {
     if (!port.name) return [];
     const other = names.get(port.name);
     if (other === undefined) names.set(port.name, path);
@@ -150,5 +156,11 @@ export function portWarnings(placed: readonly Placed[]): string[] {
             `services and probes that select ports by name will use ${other}`,
         ];
   });
-  return [...clashes, ...doubled];
+}
+
+export function portWarnings(placed: readonly Placed[]): string[] {
+  const all = placed.flatMap(({ container, path }) =>
+    (container.ports ?? []).map((port, at) => ({ port, path: `${path}.ports[${at}]` })),
+  );
+  return [...clashWarnings(all), ...doubledNames(all)];
 }

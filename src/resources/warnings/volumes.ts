@@ -43,9 +43,14 @@ function overlaps(one: File, other: File): boolean {
   return a.startsWith(b) || b.startsWith(a);
 }
 
+/** Of one volume: each is compared with all others. */
+const FILES_COMPARED_MAX = 300;
+
 /** Each file with those before it that it overlaps. */
 function collisions(files: readonly File[]): string[] {
-  const bare = files.map((file) => ({ ...file, path: file.path.replace(/\/+$/, "") }));
+  const bare = files
+    .slice(0, FILES_COMPARED_MAX)
+    .map((file) => ({ ...file, path: file.path.replace(/\/+$/, "") }));
   return bare.flatMap((file, at) =>
     bare
       .slice(0, at)

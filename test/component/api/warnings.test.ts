@@ -102,3 +102,14 @@ test("definitions of unknown formats are, and finalizers of custom resources", a
   const later = await api.call("PATCH", `${hats}/h`, { metadata: { labels: { a: "b" } } }, MERGE);
   expect(warned(later.headers)).toBe("");
 });
+
+test("many warnings are cut to what a client reads in headers", async () => {
+  const env = Array.from({ length: 4_000 }, () => ({ name: `A_${"x".repeat(300)}`, value: "" }));
+  const many = deployment("many");
+  Object.assign(many.spec.template.spec.containers[0] as object, { env });
+  const { code, headers } = await api.call("POST", `${APPS}?dryRun=All`, many);
+  expect(code).toBe(201);
+  const told = warned(headers).split(", 299 ");
+  expect(told).toHaveLength(4_096 / 256);
+  expect(told[0]).toStartWith('299 - "spec.template.spec.containers[0].env[1]: hides previous');
+});
