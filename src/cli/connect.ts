@@ -9,6 +9,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 import { messageOf, OperatorError } from "#base/errors.ts";
 import { type Endpoint, fetchFrom, socketFrom } from "#cli/network.ts";
+import { telling } from "#cli/warnings.ts";
 import type { Client } from "#client/client.ts";
 import { createClient } from "#client/http.ts";
 
@@ -75,6 +76,8 @@ export interface ConnectOptions {
   token?: string | undefined;
   insecureSkipTlsVerify?: boolean | undefined;
   env: Readonly<Record<string, string | undefined>>;
+  /** What the server warns of. */
+  warn?(text: string): void;
 }
 
 /** The server's own; readable by root alone. */
@@ -153,8 +156,10 @@ export function connect(options: ConnectOptions): Connection {
       ...(options.insecureSkipTlsVerify === true && { rejectUnauthorized: false }),
     },
   };
+  const fetch = fetchFrom(endpoint);
+  const { warn } = options;
   return {
-    client: createClient(fetchFrom(endpoint)),
+    client: createClient(warn === undefined ? fetch : telling(fetch, warn)),
     namespace: found.namespace,
     server: endpoint.server,
     socket: socketFrom(endpoint),

@@ -76,6 +76,7 @@ function openSession(options: Options, io: CliIo): Session {
     token: textOf(options, "token"),
     insecureSkipTlsVerify: isSet(options, "insecureSkipTlsVerify"),
     env: io.env,
+    warn: (text) => io.err(`Warning: ${text}\n`),
   });
   const given = textOf(options, "namespace");
   const namespaceGiven = given !== undefined && given !== "";
