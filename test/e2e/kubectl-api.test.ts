@@ -174,6 +174,18 @@ describe("creating", () => {
   });
 });
 
+test("what the server warns of is told, once", async () => {
+  const manifest = JSON.parse(deployment("warned", "web:1"));
+  manifest.spec.template.spec.nodeSelector = { "beta.kubernetes.io/os": "linux" };
+  const { exitCode, stderr } = await tryKubectl("apply -f -", JSON.stringify(manifest));
+  expect([exitCode, stderr]).toEqual([
+    0,
+    "Warning: spec.template.spec.nodeSelector[beta.kubernetes.io/os]: deprecated since v1.14; " +
+      'use "kubernetes.io/os" instead\n',
+  ]);
+  await kubectl("delete deployment warned");
+});
+
 describe("changing", () => {
   test("apply, diff, apply again", async () => {
     expect(await kubectl("apply -f -", deployment("app"))).toContain("created");
