@@ -260,13 +260,14 @@ function lettersOf(values: readonly Value[]): number {
   return sum;
 }
 
-function run(overload: Overload, values: Value[], frame: Frame): Value {
+function run(overload: Overload, values: Value[], frame: Frame, place: number): Value {
   const { cost } = overload;
   if (cost === undefined) {
     // It may look at every letter all the same.
     frame.work(Math.floor(lettersOf(values) / limits.celLettersPerStep));
     frame.spend(1);
   } else frame.spend(cost(values.map(sizeOf), values, undefined));
+  frame.enter(place);
   return overload.call(values, frame);
 }
 
@@ -289,8 +290,8 @@ const keeping =
   (place: number, code: Code): Code =>
   (frame) => {
     const before = frame.cost + frame.steps;
-    const kept = frame.recall(place);
-    if (kept?.value !== undefined) return kept.value;
+    const kept = frame.result(place);
+    if (kept !== undefined) return kept;
     const value = code(frame);
     frame.keepResult(place, value, before);
     return value;
@@ -302,6 +303,7 @@ const directCall = (overload: Overload, args: readonly Code[], place: number): C
       overload,
       args.map((arg) => arg(frame)),
       frame,
+      place,
     ),
   );
 
@@ -316,5 +318,5 @@ const dispatchedCall = (
       params.every((wanted, index) => accepts(wanted, values[index] ?? null)),
     );
     if (overload === undefined) throw new CelError("no such overload");
-    return run(overload, values, frame);
+    return run(overload, values, frame, place);
   });

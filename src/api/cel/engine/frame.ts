@@ -14,8 +14,10 @@ export type Variables = (name: string) => Value | undefined;
 export interface Kept {
   cost: number;
   steps: number;
-  /** Of what is done; a loop under way has none. */
+  /** Of what is done; a loop or a call under way has none. */
   readonly value?: Value;
+  /** How far a call under way came. */
+  readonly next?: number;
 }
 
 export interface Bounds {
@@ -39,6 +41,9 @@ export class Frame implements Context {
   readonly #kept: Array<Kept | undefined> = [];
   /** Cost and steps at which others get their turn. */
   #turnEnd = 0;
+  /** Of the call that runs: its place, and the steps when it went on. */
+  #call = -1;
+  #callSteps = 0;
 
   constructor(variable: Variables, { costMax, stepsMax, stepsPerTurn }: Bounds) {
     this.variable = variable;
@@ -82,6 +87,30 @@ export class Frame implements Context {
     this.cost = kept.cost;
     this.steps = kept.steps;
     return kept;
+  }
+
+  /** What was kept of what is done. */
+  result(place: number): Value | undefined {
+    if (this.#kept[place]?.value === undefined) return undefined;
+    return this.recall(place)?.value;
+  }
+
+  /** Before a function is called. */
+  enter(place: number): void {
+    this.#call = place;
+  }
+
+  resume(): number {
+    const next = this.recall(this.#call)?.next ?? 0;
+    this.#callSteps = this.steps;
+    return next;
+  }
+
+  /** Its cost was paid before: what counts is its work. */
+  pause(next: number): void {
+    if (this.steps - this.#callSteps < this.#stepsPerTurn) return;
+    this.#kept[this.#call] = { cost: this.cost, steps: this.steps, next };
+    throw new Paused();
   }
 
   keep(place: number, kept: Kept): void {

@@ -8,6 +8,10 @@ export interface Context {
    * Steps of work beyond the cost, as for comparing deep values. @throws CostError past the limit.
    */
   work(steps: number): void;
+  /** How far this call came in the turns before; 0 at first. */
+  resume(): number;
+  /** This call came so far, and others may have their turn. @throws Paused. */
+  pause(next: number): void;
 }
 
 /**

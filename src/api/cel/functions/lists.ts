@@ -227,15 +227,31 @@ const reshaping: readonly Overload[] = [
   }),
 ];
 
-const holdsAll = (all: List, some: List, context: Context): boolean => {
-  for (const item of some) if (!includes(all, item, context)) return false;
+/** Goes on from item to item, in as many turns as it takes, to the first that is not as wanted. */
+function everyItem(items: List, context: Context, wanted: (item: Value) => boolean): boolean {
+  for (let at = context.resume(); at < items.size; at++) {
+    if (!wanted(items.at(at))) return false;
+    context.pause(at + 1);
+  }
   return true;
-};
+}
 
-const holdsAny = (a: List, b: List, context: Context): boolean => {
-  for (const item of b) if (includes(a, item, context)) return true;
-  return false;
-};
+const holdsAll = (all: List, some: List, context: Context): boolean =>
+  everyItem(some, context, (item) => includes(all, item, context));
+
+const holdsAny = (a: List, b: List, context: Context): boolean =>
+  !everyItem(b, context, (item) => !includes(a, item, context));
+
+/** One list behind the other, so that one place tells how far it came. */
+function holdBoth(a: List, b: List, context: Context): boolean {
+  const items = new List([...b, ...a]);
+  let at = context.resume();
+  for (; at < items.size; at++) {
+    if (!includes(at < b.size ? a : b, items.at(at), context)) return false;
+    context.pause(at + 1);
+  }
+  return true;
+}
 
 const product = { cost: ([a = 0, b = 0]: readonly number[]): number => 1 + times(a, b) };
 
@@ -243,13 +259,9 @@ const product = { cost: ([a = 0, b = 0]: readonly number[]): number => 1 + times
 const sets: readonly Overload[] = [
   fn("sets.contains", [each, each], bool, ([a, b], c) => holdsAll(list(a), list(b), c), product),
   fn("sets.intersects", [each, each], bool, ([a, b], c) => holdsAny(list(a), list(b), c), product),
-  fn(
-    "sets.equivalent",
-    [each, each],
-    bool,
-    ([a, b], c) => holdsAll(list(a), list(b), c) && holdsAll(list(b), list(a), c),
-    { cost: ([a = 0, b = 0]) => 1 + 2 * times(a, b) },
-  ),
+  fn("sets.equivalent", [each, each], bool, ([a, b], c) => holdBoth(list(a), list(b), c), {
+    cost: ([a = 0, b = 0]) => 1 + 2 * times(a, b),
+  }),
 ];
 
 export const lists: readonly Overload[] = [...perType, ...positions, ...reshaping, ...sets];

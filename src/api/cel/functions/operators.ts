@@ -199,6 +199,15 @@ const comparisons = orders.flatMap(([name, holds]) =>
   ),
 );
 
+/** In as many turns as it takes. */
+function isIn(items: List, wanted: Value, context: Context): boolean {
+  for (let at = context.resume(); at < items.size; at++) {
+    if (equal(items.at(at), wanted, context)) return true;
+    context.pause(at + 1);
+  }
+  return false;
+}
+
 const equalities: readonly Overload[] = [
   fn("_==_", [A, A], bool, ([a = null, b = null], context) => equal(a, b, context), {
     cost: shorter,
@@ -206,7 +215,7 @@ const equalities: readonly Overload[] = [
   fn("_!=_", [A, A], bool, ([a = null, b = null], context) => !equal(a, b, context), {
     cost: shorter,
   }),
-  fn("@in", [A, listOf(A)], bool, ([a = null, b], context) => includes(list(b), a, context), {
+  fn("@in", [A, listOf(A)], bool, ([a = null, b], context) => isIn(list(b), a, context), {
     cost: ([, size = 0]) => size,
   }),
   fn("@in", [A, mapOf(A, B)], bool, ([a = null, b]) => map(b).get(a) !== undefined),
