@@ -5,6 +5,7 @@
  */
 import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
 import { addressesOf, bridgeConfig, NETWORK, pluginError } from "#agents/network/bridge.ts";
+import type { Flows } from "#agents/network/flows.ts";
 import { bridgeName, netnsName, parseNetnsName } from "#agents/network/instance.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
@@ -23,6 +24,8 @@ export interface PodNetworkOptions {
   /** Pods have addresses of IPv6, too: the node forwards them. */
   ipv6?: boolean;
   log: Log;
+  /** Connections to a pod that was detached; they stay where left out. */
+  flows?: Flows;
   /** Where `ip netns` keeps its names. */
   netnsDir?: string;
 }
@@ -125,6 +128,8 @@ class CniPodNetwork implements PodNetwork {
       if (attached !== undefined && (await exists(attached.netnsPath))) return attached;
       await this.#ready();
       const attachment = await this.#attach(request);
+      // Clients of who had the address before are none of this pod's.
+      await this.#options.flows?.ended(attachment.ips);
       await this.#keep(attachment);
       this.#changed();
       return attachment;
@@ -133,8 +138,11 @@ class CniPodNetwork implements PodNetwork {
 
   detach(sandbox: { podUid: string; sandboxId: string }): Promise<void> {
     return this.#inTurn(sandbox.sandboxId, async () => {
+      const { ips = [] } = (await this.#recorded()).get(sandbox.sandboxId) ?? {};
       await this.#remove(sandbox.podUid, sandbox.sandboxId);
       this.#changed();
+      // Not waited for: neither the pod's end nor the next one's start depends on it.
+      void this.#options.flows?.end(ips.map((ip) => ({ ip, unanswered: false })));
     });
   }
 

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { createKubelet, type Kubelet } from "#agents/kubelet/agent.ts";
 import { createNodeHandler } from "#agents/kubelet/server.ts";
 import { createPodNetwork } from "#agents/network/cni.ts";
+import { createFlows, type Flows } from "#agents/network/flows.ts";
 import { createNerdctl } from "#agents/runtime/nerdctl.ts";
 import { createControlGroups } from "#agents/runtime/stats.ts";
 import { createVolumes } from "#agents/volumes/agent.ts";
@@ -63,15 +64,20 @@ export function nodeRuntime(parts: Pick<NodeParts, "settings" | "clock" | "log">
   });
 }
 
-export function nodeNetwork(settings: NodeSettings, log: Log, cluster?: ClusterNet) {
+export function nodeNetwork(
+  settings: NodeSettings,
+  log: Log,
+  running?: { cluster: ClusterNet; flows: Flows },
+) {
   return createPodNetwork({
     run: runProcess,
     cniBinDir: settings.cniBinDir,
     dataDir: settings.dataDir,
     instance: instanceOf(settings.dataDir),
-    ...(cluster && {
-      ipv6: cluster.clusterCidr.includes(":"),
-      mtu: podMtu(settings, cluster),
+    ...(running && {
+      ipv6: running.cluster.clusterCidr.includes(":"),
+      mtu: podMtu(settings, running.cluster),
+      flows: running.flows,
     }),
     log: log.part("network"),
   });
@@ -92,7 +98,8 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
   const { settings, client, caches, clock, random, log, nodeName, cluster } = parts;
   const ending = new AbortController();
   const runtime = nodeRuntime(parts);
-  const network = nodeNetwork(settings, log, cluster);
+  const flows = createFlows({ run: runProcess, clock, log: log.part("network") });
+  const network = nodeNetwork(settings, log, { cluster, flows });
   const objects = createObjectSource({ client, clock, log: log.part("volumes") });
   const disk = settings.disable.includes("storage")
     ? undefined

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPodNetwork, type PodNetwork } from "#agents/network/cni.ts";
+import type { Flows } from "#agents/network/flows.ts";
 import { silentLog } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 
@@ -35,11 +36,12 @@ const run: Run = async (argv, options) => {
   return { exitCode: 0, stdout: "", stderr: "" };
 };
 
-function network(): PodNetwork {
+function network(flows?: Flows): PodNetwork {
   const netnsDir = join(dir, "netns");
   const dataDir = join(dir, "data");
   const log = silentLog;
-  return createPodNetwork({ run, cniBinDir: "/cni", dataDir, netnsDir, instance: "", log });
+  const options = { run, cniBinDir: "/cni", dataDir, netnsDir, instance: "", log };
+  return createPodNetwork(flows === undefined ? options : { ...options, flows });
 }
 
 const request = { podUid: "u1", sandboxId: "s1", podCidr: "10.42.1.0/24" };
@@ -102,6 +104,40 @@ test("a record without its namespace is what a power cut left", async () => {
   await it.detach(request);
   expect(calls.at(-1)).toBe("DEL s1 ");
   expect(await it.list()).toEqual([]);
+});
+
+test("clients of a detached pod are let go; only who has its address waits for it", async () => {
+  const both = '{"ips":[{"address":"10.42.1.2/24"},{"address":"fd00::2/64"}]}';
+  adds = [{ exitCode: 0, stdout: both }];
+  const over = Promise.withResolvers<void>();
+  const waits = Promise.withResolvers<void>();
+  const asked: unknown[] = [];
+  const it = network({
+    end: (targets) => {
+      asked.push(...targets);
+      return over.promise;
+    },
+    ended: (ips) => {
+      if (asked.length === 0 || !ips.includes("fd00::2")) return Promise.resolve();
+      waits.resolve();
+      return over.promise;
+    },
+  });
+  await it.attach(request);
+  await it.detach(request);
+  expect(asked).toEqual(["10.42.1.2", "fd00::2"].map((ip) => ({ ip, unanswered: false })));
+  adds = [{ exitCode: 0, stdout: '{"ips":[{"address":"10.42.1.3/24"}]}' }];
+  await it.attach({ ...request, podUid: "u2", sandboxId: "s2" });
+  adds = [{ exitCode: 0, stdout: both }];
+  let isAttached = false;
+  const again = it.attach({ ...request, podUid: "u3", sandboxId: "s3" }).then(() => {
+    isAttached = true;
+  });
+  await waits.promise;
+  await Bun.sleep(0);
+  expect(isAttached).toBe(false);
+  over.resolve();
+  await again;
 });
 
 test("reset frees everything of this instance and nothing else", async () => {
