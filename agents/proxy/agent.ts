@@ -1,14 +1,15 @@
 /** Keeps this node's Service rules as Services and EndpointSlices have it, within milliseconds. */
 import type { Owed } from "#agents/network/answers.ts";
+import type { Flows } from "#agents/network/flows.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
 import type { TableWriter } from "#agents/network/tables.ts";
 import { type ProxyMode, ServiceBackend } from "#agents/proxy/backend.ts";
-import { clearStaleFlows, clearUnanswered } from "#agents/proxy/conntrack.ts";
+import { clearStaleFlows } from "#agents/proxy/conntrack.ts";
 import { drained } from "#agents/proxy/drain.ts";
 import { HealthServers, type ServeHealth, serveHealthOn } from "#agents/proxy/health.ts";
-import type { ProxyConfig } from "#agents/proxy/plan.ts";
+import type { Backend, ProxyConfig } from "#agents/proxy/plan.ts";
 import { ServiceRules } from "#agents/proxy/state.ts";
-import type { Clock } from "#base/clock.ts";
+import { type Clock, sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
@@ -37,6 +38,8 @@ export interface ProxyAgentOptions {
   serveHealth?: ServeHealth;
   /** What a pod's servers have under way; nobody waits for it where left out. */
   owed?: (podUid: string) => Promise<Owed>;
+  /** Connections to what Services lead to no more; they stay where left out. */
+  flows?: Flows;
   clock: Clock;
   log: Log;
 }
@@ -79,14 +82,28 @@ class Agent implements ProxyAgent {
   }
 
   drained(podUid: string): Promise<void> {
-    const { caches, clock, log, run, owed } = this.#options;
+    const { caches, clock, log, owed, flows } = this.#options;
     const parts = {
       slices: caches.of(endpointSlices),
       settled: () => this.settled(),
-      letGo: (ips: readonly string[]) => clearUnanswered(ips, { run, log }),
       ...(owed && { owed }),
+      ...(flows && {
+        letGo: (ips: readonly string[]) => flows.end(ips.map((ip) => ({ ip, unanswered: true }))),
+      }),
     };
     return drained({ ...parts, clock, log }, podUid);
+  }
+
+  /**
+   * Clients that what has left does not answer are to go elsewhere, from this node as well. An
+   * answer that is on its way arrives first.
+   */
+  async #letGo(left: readonly Backend[], rules: ServiceRules, signal: AbortSignal): Promise<void> {
+    await sleep(this.#options.clock, limits.drainQuietMs, signal);
+    if (signal.aborted) return;
+    // It may be back, or a pod of another Service.
+    const gone = rules.unused(left);
+    await this.#options.flows?.end(gone.map(({ ip, port }) => ({ ip, port, unanswered: true })));
   }
 
   async #synced(): Promise<void> {
@@ -118,9 +135,10 @@ class Agent implements ProxyAgent {
     // One answer for both families: a Service with two has its endpoints in both.
     const answers = family === Object.keys(this.#options.writers)[0];
     const work = async () => {
-      const changed = await rules.settle((ports, config) => backend.apply(ports, config));
+      const { udp, left } = await rules.settle((ports, config) => backend.apply(ports, config));
       if (answers) health.settle(rules.health());
-      await clearStaleFlows(changed, { run, log, family });
+      if (left.length > 0) void this.#letGo(left, rules, signal);
+      await clearStaleFlows(udp, { run, log, family });
     };
     const level = keepLevel({ clock, log, signal, gatherMs: GATHER_MS, work });
     this.#levels.push(level);

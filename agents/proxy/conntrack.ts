@@ -3,13 +3,13 @@
  * went. Flows of a Service to what is no backend of it (any more, or not yet) are deleted, so that
  * the next packet is balanced anew.
  */
-import type { ServicePortPlan } from "#agents/proxy/plan.ts";
+import type { Backend, ServicePortPlan } from "#agents/proxy/plan.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 
 /** Selects flows for `conntrack -D`. */
-export interface StaleFlows {
+interface StaleFlows {
   /** Undefined: any address of the node. */
   dst: string | undefined;
   port: number;
@@ -24,6 +24,15 @@ const backendsOf = (port: ServicePortPlan | undefined): Set<string> =>
 
 const sameSet = (a: Set<string>, b: Set<string>): boolean =>
   a.size === b.size && [...a].every((item) => b.has(item));
+
+/** Pure. Where rules of these ports send connections of TCP. */
+export function tcpBackends(ports: readonly ServicePortPlan[]): Backend[] {
+  return ports.flatMap(({ protocol, everywhere, here, internalLocal, externalLocal }) => {
+    if (protocol !== "tcp") return [];
+    // Of a node's own pods one on its way out may be among those that nobody is sent to.
+    return internalLocal || externalLocal ? [...everywhere, ...here] : everywhere;
+  });
+}
 
 const isUdp = ({ protocol }: ServicePortPlan): boolean => protocol === "udp";
 
@@ -46,6 +55,21 @@ export function changedUdpPorts(
     changed.push({ ...port, everywhere: [], here: [] });
   }
   return changed;
+}
+
+/**
+ * Pure. TCP backends that these ports lead to no more: a client whose first packet one of them
+ * dropped sends it again by its old entry, to where nobody may be.
+ */
+export function leftTcpBackends(
+  before: readonly ServicePortPlan[],
+  after: readonly ServicePortPlan[],
+): Backend[] {
+  const left = new Map<string, Backend>();
+  for (const backend of tcpBackends(before)) left.set(`${backend.ip} ${backend.port}`, backend);
+  if (left.size === 0) return [];
+  for (const { ip, port } of tcpBackends(after)) left.delete(`${ip} ${port}`);
+  return [...left.values()];
 }
 
 /** Pure. What to delete, from the output of `conntrack -L -p udp`. */
@@ -98,26 +122,5 @@ export async function clearStaleFlows(
     }
   } catch (error) {
     log.warn("stale UDP flows not cleared", { error: messageOf(error) });
-  }
-}
-
-/**
- * A client whose first packet an overloaded pod dropped sends it again after a second, by its old
- * flow to where nobody listens any more: without the flow it is balanced anew.
- */
-export async function clearUnanswered(
-  ips: readonly string[],
-  { run, log }: { run: Run; log: Log },
-): Promise<void> {
-  try {
-    for (const ip of ips) {
-      const family = ip.includes(":") ? "ipv6" : "ipv4";
-      const which = ["-f", family, "-p", "tcp", "--state", "SYN_SENT", "--reply-src", ip];
-      const result = await run(["conntrack", "-D", ...which]);
-      const none = result.stderr.includes("0 flow entries");
-      if (result.exitCode !== 0 && !none) throw new Error(result.stderr.trim());
-    }
-  } catch (error) {
-    log.warn("unanswered TCP flows not cleared", { error: messageOf(error) });
   }
 }

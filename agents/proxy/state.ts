@@ -1,8 +1,8 @@
 /** What is planned for each Service, so that a change plans one of them and not 5,000. */
 
-import { changedUdpPorts } from "#agents/proxy/conntrack.ts";
+import { changedUdpPorts, leftTcpBackends, tcpBackends } from "#agents/proxy/conntrack.ts";
 import { healthOf, type ServiceHealth } from "#agents/proxy/health.ts";
-import type { ProxyConfig, ServicePortPlan } from "#agents/proxy/plan.ts";
+import type { Backend, ProxyConfig, ServicePortPlan } from "#agents/proxy/plan.ts";
 import { planService, serviceOf } from "#agents/proxy/plan.ts";
 import { nextTurn } from "#base/turn.ts";
 import type { CacheChange, Caches, Index } from "#client/cache.types.ts";
@@ -13,6 +13,14 @@ import type { EndpointSlice, Service } from "#resources/types.gen.ts";
 interface Planned {
   ports: readonly ServicePortPlan[];
   health: ReturnType<typeof healthOf>;
+}
+
+/** What of the kernel's connection tracking may be out of date after a change. */
+export interface Outdated {
+  /** UDP ports whose backends changed. */
+  udp: ServicePortPlan[];
+  /** TCP backends that a Service leads to no more. */
+  left: Backend[];
 }
 
 /** Slices by the Service they belong to. */
@@ -34,6 +42,8 @@ export class ServiceRules {
   #all = false;
   #dirty = new Set<string>();
   readonly #planned = new Map<string, Planned>();
+  /** As the kernel still has it, of what is planned anew. */
+  readonly #before = new Map<string, Planned | undefined>();
 
   constructor(caches: Caches, config: () => ProxyConfig) {
     this.#caches = caches;
@@ -64,15 +74,14 @@ export class ServiceRules {
     this.#all = true;
   }
 
-  /** Plans what changed and hands the whole over; answers UDP ports whose backends changed. */
+  /** Plans what changed and hands the whole over. */
   async settle(
     apply: (ports: readonly ServicePortPlan[], config: ProxyConfig) => Promise<void>,
-  ): Promise<ServicePortPlan[]> {
+  ): Promise<Outdated> {
     const dirty = this.#take();
-    const before = new Map<string, Planned | undefined>();
     let turn = 0;
     for (const key of dirty) {
-      before.set(key, this.#planned.get(key));
+      if (!this.#before.has(key)) this.#before.set(key, this.#planned.get(key));
       this.#plan(key);
       if (++turn % SERVICES_PER_TURN === 0) await nextTurn();
     }
@@ -82,9 +91,23 @@ export class ServiceRules {
       for (const key of dirty) this.#dirty.add(key);
       throw error;
     }
-    return [...before].flatMap(([key, old]) =>
-      changedUdpPorts(old?.ports ?? [], this.#planned.get(key)?.ports ?? []),
-    );
+    const outdated: Outdated = { udp: [], left: [] };
+    for (const [key, old] of this.#before) {
+      const [before, after] = [old?.ports ?? [], this.#planned.get(key)?.ports ?? []];
+      outdated.udp.push(...changedUdpPorts(before, after));
+      outdated.left.push(...leftTcpBackends(before, after));
+    }
+    this.#before.clear();
+    return outdated;
+  }
+
+  /** Of these TCP backends those that no Service leads to. */
+  unused(backends: readonly Backend[]): Backend[] {
+    const unused = new Map(backends.map((backend) => [`${backend.ip} ${backend.port}`, backend]));
+    for (const { ports } of this.#planned.values()) {
+      for (const { ip, port } of tcpBackends(ports)) unused.delete(`${ip} ${port}`);
+    }
+    return [...unused.values()];
   }
 
   #take(): Set<string> {

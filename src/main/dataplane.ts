@@ -7,6 +7,7 @@ import { IngressAgent } from "#agents/ingress/agent.ts";
 import { createNetworkAgent } from "#agents/network/agent.ts";
 import { type Owed, owedAnswers } from "#agents/network/answers.ts";
 import type { PodNetwork } from "#agents/network/cni.ts";
+import type { Flows } from "#agents/network/flows.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { createNftablesWriter } from "#agents/network/nftables.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
@@ -115,11 +116,12 @@ async function owedBy(podNetwork: PodNetwork, podUid: string, log: Log): Promise
 /** Starts everything; it works until the signal aborts, and what is in the kernel stays. */
 export function startDataPlane(
   parts: NodeParts,
-  { podNetwork, objects, mtu }: { podNetwork: PodNetwork; objects: ObjectSource; mtu: number },
+  around: { podNetwork: PodNetwork; flows: Flows; objects: ObjectSource; mtu: number },
   signal: AbortSignal,
 ): DataPlane {
   const { settings, caches, clock, log, nodeName, cluster, apiPort, datastore } = parts;
   const { clusterCidr, serviceCidr, clusterDns } = cluster;
+  const { podNetwork, flows, objects, mtu } = around;
   const families = familiesOf(clusterCidr);
   const writers = forEach(families, (family) => nodePackets(settings, log, family));
   const shared = { run: runProcess, caches, writers, nodeName, clock };
@@ -156,6 +158,7 @@ export function startDataPlane(
       mode: settings.proxyMode,
       serveHealth: serveHealthOn(settings.nodeIp?.split(",", 1)[0]),
       owed: (podUid) => owedBy(podNetwork, podUid, log),
+      flows,
       log: log.part("proxy"),
     });
     proxy.start(signal);

@@ -145,7 +145,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
   });
   saveInstance(settings, cluster, process.pid, log);
   const mtu = podMtu(settings, cluster);
-  plane = startDataPlane(parts, { podNetwork: network, objects, mtu }, ending.signal);
+  plane = startDataPlane(parts, { podNetwork: network, flows, objects, mtu }, ending.signal);
   const { ingress } = plane;
   await kubelet.start();
   if (disk !== undefined) {

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import type { FlowsTo } from "#agents/network/flowplaces.ts";
 import type { PacketWriter, RuleSet } from "#agents/network/packets.ts";
 import { createProxyAgent } from "#agents/proxy/agent.ts";
+import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
 import { createCaches } from "#client/cache.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
@@ -25,6 +27,7 @@ function setUp() {
     clear: async () => {},
   };
   const ran: string[] = [];
+  const letGo: FlowsTo[] = [];
   const ending = new AbortController();
   const health = new Map<number, () => Response>();
   const agent = createProxyAgent({
@@ -36,6 +39,10 @@ function setUp() {
       ran.push(argv.slice(0, 2).join(" "));
       return { exitCode: 0, stdout: "", stderr: "" };
     },
+    flows: {
+      end: async (targets) => void letGo.push(...targets),
+      ended: async () => {},
+    },
     caches,
     writers: { IPv4: writer },
     nodeName: "n1",
@@ -46,7 +53,7 @@ function setUp() {
   const setFail = (now: boolean) => {
     fail = now;
   };
-  return { api, clock, agent, applied, ran, ending, setFail, health };
+  return { api, clock, agent, applied, ran, letGo, ending, setFail, health };
 }
 
 const targets = (rules: RuleSet | undefined): string[] =>
@@ -133,6 +140,37 @@ test("UDP backends that change are followed by a look at the flows", async () =>
   api.put(endpointSlices, slice("t", ["10.42.1.1@n1"]));
   await clock.advance(20);
   expect(ran).toHaveLength(1);
+  ending.abort();
+});
+
+const unanswered = (ip: string) => ({ ip, port: 8080, unanswered: true });
+
+test("clients that what has left does not answer are let go, answers under way first", async () => {
+  const { api, clock, agent, letGo, ending, setFail } = setUp();
+  api.put(services, service("a", { clusterIP: "10.43.0.1" }));
+  api.put(services, service("b", { clusterIP: "10.43.0.2" }));
+  const four = ["10.42.1.1@n1", "10.42.2.1@n2", "10.42.2.2@n2", "10.42.2.3@n2"];
+  api.put(endpointSlices, slice("a", four));
+  api.put(endpointSlices, slice("b", ["10.42.2.2@n2"]));
+  agent.start(ending.signal);
+  await clock.advance(20);
+  // The first is on its way out, the second back in time, the third another Service's, too.
+  api.put(endpointSlices, slice("a", ["~10.42.1.1@n1", "10.42.2.3@n2"]));
+  await clock.advance(20);
+  api.put(endpointSlices, slice("a", ["~10.42.1.1@n1", "10.42.2.1@n2", "10.42.2.3@n2"]));
+  await clock.advance(limits.drainQuietMs - 20);
+  expect(letGo).toEqual([]);
+  await clock.advance(20);
+  expect(letGo.splice(0)).toEqual([unanswered("10.42.1.1")]);
+  // What could not be applied has not left.
+  setFail(true);
+  api.put(endpointSlices, slice("a", ["10.42.2.1@n2"]));
+  await clock.advance(20);
+  setFail(false);
+  await clock.advance(200);
+  api.remove("/api/v1/namespaces/default/services/b");
+  await clock.advance(2 * limits.drainQuietMs);
+  expect(letGo).toEqual([unanswered("10.42.2.3"), unanswered("10.42.2.2")]);
   ending.abort();
 });
 

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { changedUdpPorts, staleFlows } from "#agents/proxy/conntrack.ts";
+import { changedUdpPorts, leftTcpBackends, staleFlows } from "#agents/proxy/conntrack.ts";
 import { planService } from "#agents/proxy/plan.ts";
 import { config, service, slice } from "#test/unit/agents/proxy/build.ts";
 
@@ -26,6 +26,26 @@ test("only UDP ports whose backends changed are looked at", () => {
   ]);
   expect(changedUdpPorts([], before)).toHaveLength(1);
   expect(changedUdpPorts(before, [])).toMatchObject([{ everywhere: [], here: [] }]);
+});
+
+test("TCP backends that have left are told, wherever on the Service they were", () => {
+  const before = plan("10.42.1.1@n1", "10.42.1.2");
+  const one = { ip: "10.42.1.1", port: 5353 };
+  const two = { ip: "10.42.1.2", port: 5353 };
+  const left = (after: ReturnType<typeof plan>) =>
+    leftTcpBackends(before, after).map(({ ip, port }) => ({ ip, port }));
+  expect(left(plan("10.42.1.2", "10.42.1.1@n1"))).toEqual([]);
+  expect(left(plan("10.42.1.2", "~10.42.1.1@n1"))).toEqual([one]);
+  expect(left([])).toEqual([one, two]);
+  // A node's own one is led to up to its end where nothing else may be.
+  const local = { ...spec, externalTrafficPolicy: "Local" };
+  const going = [slice("dns", ["10.42.1.2", "~10.42.1.1@n1"], ports)];
+  expect(left(planService(service("dns", local), going, config))).toEqual([]);
+  expect(leftTcpBackends([], before)).toEqual([]);
+  // The same pod by another port.
+  const moved = [{ name: "tcp", port: 5454 }];
+  const after = planService(service("dns", spec), [slice("dns", ["10.42.1.2"], moved)], config);
+  expect(left(after)).toEqual([one, two]);
 });
 
 const flow = (dst: string, dport: number, answeredBy: string) =>
