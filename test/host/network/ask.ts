@@ -1,7 +1,7 @@
 /**
  * Runs in a client's namespace. `http URL COUNT PARALLEL` or `udp ADDRESS PORT COUNT
  * [SOURCE-PORT]`: prints how often each answer came, as JSON; what failed counts under the error's
- * name.
+ * name. `hold ADDRESS PORT`: a request of HTTP without an end, until the connection ends.
  */
 const [kind = "", target = "", ...rest] = process.argv.slice(2);
 const counts: Record<string, number> = {};
@@ -40,12 +40,29 @@ async function udp(address: string, port: number, times: number, from: number): 
   socket.close();
 }
 
+async function hold(hostname: string, port: number): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const end = () => over.resolve();
+  const socket = await Bun.connect({
+    hostname,
+    port,
+    socket: { data: () => {}, close: end, error: end },
+  });
+  socket.write("GET / HTTP/1.1\r\nX: ");
+  process.stdout.write("open\n");
+  const more = setInterval(() => socket.write("x"), 100);
+  await over.promise;
+  clearInterval(more);
+}
+
 if (kind === "http") {
   let left = Number(rest[0]);
   const worker = async () => {
     while (left-- > 0) count(await http(target));
   };
   await Promise.all(Array.from({ length: Number(rest[1] ?? 1) }, worker));
+} else if (kind === "hold") {
+  await hold(target, Number(rest[0]));
 } else {
   await udp(target, Number(rest[0]), Number(rest[1]), Number(rest[2] ?? 0));
 }

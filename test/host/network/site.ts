@@ -11,6 +11,8 @@ import {
   type PodNetwork,
   type PortMapping,
 } from "#agents/network/cni.ts";
+import { createFlows, type Flows } from "#agents/network/flows.ts";
+import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { type Run, runProcess } from "#base/process.ts";
 
@@ -21,6 +23,7 @@ export interface SiteNode {
   netns: string;
   run: Run;
   pods: PodNetwork;
+  flows: Flows;
 }
 
 export type SitePod = PodAttachment & { run: Run; stop(): Promise<void> };
@@ -65,8 +68,10 @@ class LanSite implements Site {
       const name = `n${i}`;
       await this.#machine(name, `192.168.50.${i}`);
       const run = this.#in(name);
+      const flows = createFlows({ run, clock: realClock, log: silentLog });
       const network = createPodNetwork({
         run,
+        flows,
         cniBinDir: "/usr/lib/cni",
         dataDir: join(this.#dir, name),
         instance: `${this.#id}${i}`,
@@ -75,7 +80,8 @@ class LanSite implements Site {
       });
       const podCidr = `10.42.${i}.0/24${this.#ipv6 ? `,fd00:42:0:${i}::/64` : ""}`;
       const address = `192.168.50.${i}`;
-      this.nodes.push({ name, address, podCidr, netns: this.#netns(name), run, pods: network });
+      const netns = this.#netns(name);
+      this.nodes.push({ name, address, podCidr, netns, run, pods: network, flows });
     }
     await this.#machine("lan", this.client.address);
     this.client.run = this.#in("lan");
