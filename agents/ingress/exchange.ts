@@ -14,6 +14,7 @@ import {
 } from "#agents/ingress/forward.ts";
 import { parseResponse, type RequestHead, type ResponseHead } from "#agents/ingress/head.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
+import { Replay } from "#agents/ingress/replay.ts";
 import type { Exchanges, Served } from "#agents/ingress/serving.ts";
 import { reach, type Upstream, type UpstreamUser } from "#agents/ingress/upstream.ts";
 import type { Cancel } from "#base/clock.ts";
@@ -44,10 +45,7 @@ export class Exchange implements UpstreamUser {
   #cancelConnect: Cancel | undefined;
   #upstream: Upstream | undefined;
   #isSent = false;
-  /** What of the request's body may have to be sent again. */
-  #kept: Buffer[] = [];
-  #keptBytes = 0;
-  #keptAll = true;
+  readonly #replay = new Replay();
   /** The begin of an answer's head. */
   #held: Buffer | undefined;
   #answer: Body | undefined;
@@ -114,8 +112,8 @@ export class Exchange implements UpstreamUser {
   #send(upstream: Upstream): void {
     this.#isSent = true;
     let takesMore = upstream.writeHead(requestText(this.#head, this.#client));
-    for (const chunk of this.#kept) takesMore = upstream.write(chunk);
-    this.#forget();
+    for (const chunk of this.#replay.chunks) takesMore = upstream.write(chunk);
+    this.#replay.sent();
     if (takesMore) this.#client.resume();
   }
 
@@ -134,23 +132,9 @@ export class Exchange implements UpstreamUser {
     if (this.#isSent) this.#toUpstream(part);
     // Nothing more is read until somebody takes it.
     else this.#client.pause();
-    this.#keep(part);
+    this.#replay.keep(part);
+    if (this.#isSent) this.#replay.sent();
     return taken;
-  }
-
-  #keep(part: Buffer): void {
-    if (!this.#keptAll || this.#hasAnswered) return;
-    this.#kept.push(part);
-    this.#keptBytes += part.length;
-    this.#forget();
-  }
-
-  /** Past the bound the body can be sent once only. */
-  #forget(): void {
-    if (!this.#isSent || this.#keptBytes <= limits.ingressReplayBytesMax) return;
-    this.#keptAll = false;
-    this.#kept = [];
-    this.#keptBytes = 0;
   }
 
   #toUpstream(part: Buffer): void {
@@ -207,6 +191,7 @@ export class Exchange implements UpstreamUser {
       }
       // Such as 100 Continue: the real answer is still to come.
       this.#hasAnswered = true;
+      this.#replay.end();
       if (this.#head.minor === 1) {
         this.#client.writeHead(`HTTP/1.1 ${head.statusText}\r\n${head.passed}\r\n`);
       }
@@ -252,8 +237,7 @@ export class Exchange implements UpstreamUser {
   #started(status: number): void {
     this.#status = status;
     this.#hasAnswered = true;
-    this.#kept = [];
-    this.#keptAll = false;
+    this.#replay.end();
   }
 
   #complete(): void {
@@ -309,7 +293,7 @@ export class Exchange implements UpstreamUser {
   #failed(upstream: Upstream, status: number, reason: string): void {
     const { state, isOpen } = upstream;
     if (!isOpen) state.lameUntilMs = this.#all.clock.monotonic() + limits.ingressLameMs;
-    const isSafe = !isOpen || (this.#keptAll && IDEMPOTENT.has(this.#head.method));
+    const isSafe = !isOpen || (this.#replay.isWhole && IDEMPOTENT.has(this.#head.method));
     if (this.#hasAnswered) {
       this.#broken(status, reason);
     } else if (isSafe) {
