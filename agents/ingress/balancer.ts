@@ -2,6 +2,13 @@
 import type { Backend, Endpoint, Table } from "#agents/ingress/plan.ts";
 import type { Spare } from "#agents/ingress/upstream.ts";
 
+/** A request under way, as its endpoint's end concerns it. */
+export interface Asked {
+  readonly backend: Backend;
+  /** The endpoint is in no slice of the backend any more: nothing may come from it. */
+  endpointLeft(): void;
+}
+
 /** What is known of one endpoint, for all backends that have it. */
 export interface EndpointState {
   readonly endpoint: Endpoint;
@@ -9,6 +16,8 @@ export interface EndpointState {
   readonly name: string;
   /** Requests under way. */
   pending: number;
+  /** Those that wait for an answer. */
+  readonly asked: Set<Asked>;
   /** It took no connection: chosen last until then. Monotonic. */
   lameUntilMs: number;
   /** In no table any more: nothing is kept open to it. */
@@ -27,6 +36,9 @@ export interface Choice {
 
 const nameOf = ({ address, port }: Endpoint): string =>
   address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+
+const has = ({ endpoints, others }: Backend, { address, port }: Endpoint): boolean =>
+  [...endpoints, ...others].some((each) => each.address === address && each.port === port);
 
 /** FNV-1a. */
 function hash(text: string): number {
@@ -64,7 +76,10 @@ export class Balancer {
     return best;
   }
 
-  /** Requests under way go on; what is in no table any more is not kept open. */
+  /**
+   * Requests under way go on; what is in no table any more is not kept open. Who waits for what is
+   * not even in the slices any more is told.
+   */
   follow(table: Table): void {
     this.#current = new Map(table.backends.map((backend) => [backend.name, backend]));
     const used = new Set(table.backends.flatMap((backend) => this.#of(backend)));
@@ -74,6 +89,13 @@ export class Balancer {
       if (state.pending > 0) this.#going.add(state);
       for (const spare of state.spares.splice(0)) spare.close();
       this.#states.delete(name);
+    }
+    for (const state of this.#going) {
+      for (const asked of [...state.asked]) {
+        // Without its backend it is not known what became of the endpoint.
+        const now = this.#current.get(asked.backend.name);
+        if (now !== undefined && !has(now, state.endpoint)) asked.endpointLeft();
+      }
     }
   }
 
@@ -117,7 +139,15 @@ export class Balancer {
     const name = nameOf(endpoint);
     let state = this.#states.get(name);
     if (state === undefined) {
-      state = { endpoint, name, pending: 0, lameUntilMs: 0, gone: false, spares: [] };
+      state = {
+        endpoint,
+        name,
+        pending: 0,
+        lameUntilMs: 0,
+        gone: false,
+        spares: [],
+        asked: new Set(),
+      };
       this.#states.set(name, state);
     }
     return state;

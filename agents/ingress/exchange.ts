@@ -2,7 +2,7 @@
  * One request and its answer, between a client's connection and an endpoint's: bytes pass as they
  * come, and the faster side waits for the slower one.
  */
-import type { EndpointState } from "#agents/ingress/balancer.ts";
+import type { Asked, EndpointState } from "#agents/ingress/balancer.ts";
 import type { Body } from "#agents/ingress/body.ts";
 import type { ClientSide } from "#agents/ingress/clientside.ts";
 import {
@@ -31,11 +31,11 @@ export interface PassedRequest {
   backend: Backend;
 }
 
-export class Exchange implements UpstreamUser {
+export class Exchange implements UpstreamUser, Asked {
   readonly #client: ClientSide;
   readonly #head: RequestHead;
   readonly #route: Route;
-  readonly #backend: Backend;
+  readonly backend: Backend;
   readonly #all: Exchanges;
   readonly #request: Body;
   readonly #startedMs: number;
@@ -62,7 +62,7 @@ export class Exchange implements UpstreamUser {
     this.#client = client;
     this.#head = request.head;
     this.#route = request.route;
-    this.#backend = request.backend;
+    this.backend = request.backend;
     this.#all = all;
     this.#request = bodyOf(request.head);
     this.#startedMs = all.clock.monotonic();
@@ -75,7 +75,7 @@ export class Exchange implements UpstreamUser {
     const choice = { nowMs, client: this.#client.address, tried: this.#tried };
     const state =
       this.#attempts < limits.ingressAttemptsMax
-        ? balancer.choose(this.#backend, choice)
+        ? balancer.choose(this.backend, choice)
         : undefined;
     if (state === undefined) {
       const reason = this.#attempts === 0 ? "no endpoint is ready" : "no endpoint answers";
@@ -85,6 +85,7 @@ export class Exchange implements UpstreamUser {
     if (this.#attempts++ > 0) metrics.retries++;
     this.#attemptMs = nowMs;
     state.pending++;
+    state.asked.add(this);
     this.#endpoint = state.name;
     const isSafe = IDEMPOTENT.has(this.#head.method);
     // After a failure only a new connection tells whether the endpoint is well.
@@ -252,7 +253,11 @@ export class Exchange implements UpstreamUser {
 
   #letGo(): void {
     this.#cancelConnect?.();
-    if (this.#upstream !== undefined) this.#upstream.state.pending--;
+    if (this.#upstream !== undefined) {
+      const { state } = this.#upstream;
+      state.pending--;
+      state.asked.delete(this);
+    }
     this.#upstream = undefined;
   }
 
@@ -266,6 +271,16 @@ export class Exchange implements UpstreamUser {
       return;
     }
     this.#failed(upstream, 502, "the endpoint broke off");
+  }
+
+  /** Where nothing may be heard of its end. An answer that has begun may come to its own. */
+  endpointLeft(): void {
+    const upstream = this.#upstream;
+    if (upstream === undefined || this.#hasAnswered || this.#held !== undefined) return;
+    if (!this.#mayRepeat(upstream) || !this.#hasOther(upstream.state)) return;
+    this.#letGo();
+    upstream.close();
+    this.#failed(upstream, 502, "the endpoint is gone");
   }
 
   /** Its first packet was lost, as an overloaded server loses it: another one is sooner. */
@@ -286,17 +301,21 @@ export class Exchange implements UpstreamUser {
     if (this.#attempts >= limits.ingressAttemptsMax) return false;
     const tried = new Set(this.#tried).add(state);
     const choice = { nowMs: this.#all.clock.monotonic(), client: this.#client.address, tried };
-    return this.#all.balancer.choose(this.#backend, choice) !== undefined;
+    return this.#all.balancer.choose(this.backend, choice) !== undefined;
+  }
+
+  /** Nothing can happen twice. */
+  #mayRepeat({ isOpen }: Upstream): boolean {
+    return !isOpen || (this.#replay.isWhole && IDEMPOTENT.has(this.#head.method));
   }
 
   /** Another endpoint, as long as the client has seen nothing and nothing can happen twice. */
   #failed(upstream: Upstream, status: number, reason: string): void {
     const { state, isOpen } = upstream;
     if (!isOpen) state.lameUntilMs = this.#all.clock.monotonic() + limits.ingressLameMs;
-    const isSafe = !isOpen || (this.#replay.isWhole && IDEMPOTENT.has(this.#head.method));
     if (this.#hasAnswered) {
       this.#broken(status, reason);
-    } else if (isSafe) {
+    } else if (this.#mayRepeat(upstream)) {
       // One that closed an old connection is well: it only was too early.
       if (!upstream.wasUsed) this.#tried.add(state);
       this.#held = undefined;
@@ -369,7 +388,7 @@ export class Exchange implements UpstreamUser {
       answerBytes: this.#answer?.bytes ?? 0,
       durationMs: this.#all.clock.monotonic() - this.#startedMs,
       ingress: this.#route.ingress,
-      backend: this.#backend.name,
+      backend: this.backend.name,
       endpoint: this.#endpoint,
       attempts: this.#attempts,
       ...(this.#problem !== undefined && { problem: this.#problem }),

@@ -25,6 +25,8 @@ export interface Backend {
   /** `namespace/service:port`, for logs. */
   name: string;
   endpoints: readonly Endpoint[];
+  /** In slices as well, but not to be asked: not ready, or on their way out. */
+  others: readonly Endpoint[];
   /** Session affinity by the client's address. */
   sticky: boolean;
 }
@@ -91,10 +93,11 @@ export function endpointsOf(
   service: Stored<Service>,
   slices: ReadonlyArray<Stored<EndpointSlice>>,
   portName: string,
-): Endpoint[] {
+): Pick<Backend, "endpoints" | "others"> {
   const family = service.spec?.ipFamilies?.[0] ?? "IPv4";
   const ready = new Map<string, Endpoint>();
   const ending = new Map<string, Endpoint>();
+  const all = new Map<string, Endpoint>();
   for (const slice of slices) {
     if (slice.addressType !== family) continue;
     const port = slice.ports?.find((one) => (one.name ?? "") === portName)?.port;
@@ -103,11 +106,14 @@ export function endpointsOf(
       const address = addresses[0];
       if (address === undefined) continue;
       const key = `${address} ${port}`;
+      all.set(key, { address, port });
       if (conditions?.ready !== false) ready.set(key, { address, port });
       else if (conditions.serving === true) ending.set(key, { address, port });
     }
   }
-  return [...(ready.size > 0 ? ready : ending).values()];
+  const asked = ready.size > 0 ? ready : ending;
+  const others = [...all].filter(([key]) => !asked.has(key)).map(([, endpoint]) => endpoint);
+  return { endpoints: [...asked.values()], others };
 }
 
 type Found = { port: string; service: Stored<Service> } | { problem: string };
@@ -148,8 +154,8 @@ class Planner {
     }
     const { service, port } = found;
     const slices = this.#input.slices(`${namespace}/${service.metadata.name}`);
-    const endpoints = endpointsOf(service, slices, port);
-    return { name: key, endpoints, sticky: service.spec?.sessionAffinity === "ClientIP" };
+    const sticky = service.spec?.sessionAffinity === "ClientIP";
+    return { name: key, ...endpointsOf(service, slices, port), sticky };
   }
 
   #find(namespace: string, wanted: IngressBackend["service"]): Found {

@@ -9,7 +9,7 @@ const pair = await Bun.file(process.argv[5] ?? "").text();
 
 const serving = new Serving({ clock: realClock });
 const endpoints = [{ address: "127.0.0.1", port: endpoint }];
-const backend = { name: "bench/web:80", endpoints, sticky: false };
+const backend = { name: "bench/web:80", endpoints, others: [], sticky: false };
 const route = { ingress: "bench/web", backend, redirect: false, bodyBytesMax: undefined };
 serving.follow({
   ...serving.table,

@@ -1,6 +1,7 @@
 /** Endpoints that fail, settings that change, an end in the middle: no request is lost by it. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
@@ -120,6 +121,55 @@ describe("an endpoint that drops first packets", () => {
     await Bun.sleep(2 * limits.ingressConnectMsMax);
     server.begin();
     expect(await asked).toEqual([200, "late"]);
+  });
+});
+
+describe("an endpoint that is gone and never said so", () => {
+  /** Takes requests, and answers when it is told to. */
+  async function silent() {
+    const waiting: Socket[] = [];
+    const server = await sockets((socket) => socket.once("data", () => waiting.push(socket)));
+    const answer = () => {
+      for (const each of waiting) each.end("HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    };
+    return { ...server, asked: () => waiting.length, answer };
+  }
+
+  test("is waited for while it is on its way out, and then left for another", async () => {
+    const [old, next] = [await silent(), await echo("next")];
+    await behind(old);
+    const asked = [get(), get("/", { method: "PUT", body: "x".repeat(20_000) })];
+    await until("both have asked", () => old.asked() === 2);
+    servers.push(next);
+    await stage.service("web", [{ port: old.port, isEnding: true }, next]);
+    await stage.settled();
+    expect(await get()).toEqual([200, expect.stringContaining("next")]);
+    const first = await Promise.race([...asked, Bun.sleep(100).then(() => "waits")]);
+    expect(first).toBe("waits");
+    await stage.service("web", [next]);
+    for (const [status, text] of await Promise.all(asked)) {
+      expect([status, text]).toEqual([200, expect.stringContaining("next")]);
+    }
+  });
+
+  test("is waited for by what may not be sent twice, and where there is no other", async () => {
+    const [old, next] = [await silent(), await echo("next")];
+    await behind(old);
+    const posted = get("/", { method: "POST", body: "x" });
+    await until("it is asked", () => old.asked() === 1);
+    await behind(next);
+    const lone = await silent();
+    await behind(lone);
+    const asked = get();
+    await until("the other is asked", () => lone.asked() === 1);
+    await behind();
+    expect((await get())[0]).toBe(503);
+    old.answer();
+    lone.answer();
+    expect(await Promise.all([posted, asked])).toEqual([
+      [200, "late"],
+      [200, "late"],
+    ]);
   });
 });
 

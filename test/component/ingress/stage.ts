@@ -24,6 +24,8 @@ import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
 
 export interface Endpoint {
   readonly port: number;
+  /** On its way out, and still serving. */
+  readonly isEnding?: boolean;
 }
 
 export interface Stage {
@@ -85,13 +87,14 @@ const podOf = (port: number) => ({ kind: "Pod", name: `pod-${port}`, uid: `pod-$
 /** One slice for each server, as each has its own port. */
 async function putSlices(test: TestApi, name: string, endpoints: readonly Endpoint[]) {
   const old = await test.call("GET", `${SLICES}?labelSelector=kubernetes.io/service-name=${name}`);
-  const wanted = new Map(endpoints.map(({ port }) => [`${name}-${port}`, port]));
-  for (const [slice, port] of wanted) {
+  const wanted = new Map(endpoints.map((endpoint) => [`${name}-${endpoint.port}`, endpoint]));
+  for (const [slice, { port, isEnding = false }] of wanted) {
+    const conditions = { ready: !isEnding, serving: true, terminating: isEnding };
     await put(test, SLICES, slice, {
       metadata: { name: slice, labels: { "kubernetes.io/service-name": name } },
       addressType: "IPv4",
       ports: [{ name: "http", port, protocol: "TCP" }],
-      endpoints: [{ addresses: [ADDRESS], conditions: { ready: true }, targetRef: podOf(port) }],
+      endpoints: [{ addresses: [ADDRESS], conditions, targetRef: podOf(port) }],
     });
   }
   for (const { metadata } of old.body.items) {

@@ -6,6 +6,7 @@ import type { Backend, Table } from "#agents/ingress/plan.ts";
 const backendOf = (count: number, sticky = false): Backend => ({
   name: "default/web:80",
   endpoints: Array.from({ length: count }, (_, at) => ({ address: `10.0.0.${at}`, port: 80 })),
+  others: [],
   sticky,
 });
 
@@ -121,6 +122,32 @@ test("what is in no table any more is not kept open; requests under way are left
   balancer.sweep(5_000, 4_000);
   expect(closed).toEqual(["gone", "kept"]);
   expect(balancer.hasSpares).toBe(false);
+});
+
+test("who waits for what is in the slices no more is told, and nobody else", () => {
+  const balancer = new Balancer();
+  const [two, one] = [backendOf(2), backendOf(1)];
+  const other = { ...one, name: "default/other:80" };
+  balancer.follow(tableOf(two, other));
+  const [kept, gone] = [...balancer.states];
+  if (kept === undefined || gone === undefined) throw new Error("no endpoints");
+  const told: string[] = [];
+  const ask = (state: EndpointState, name: string, backend = two) => {
+    state.pending++;
+    state.asked.add({ backend, endpointLeft: () => told.push(name) });
+  };
+  ask(kept, "kept");
+  ask(gone, "gone");
+  ask(gone, "of a Service that went", { ...two, name: "default/went:80" });
+  // On its way out: it may still answer.
+  balancer.follow(tableOf({ ...one, others: two.endpoints.slice(1) }, other));
+  expect(told).toEqual([]);
+  balancer.follow(tableOf(other));
+  expect(told).toEqual([]);
+  balancer.follow(tableOf(two, other));
+  expect(told).toEqual([]);
+  balancer.follow(tableOf(one, other));
+  expect(told).toEqual(["gone"]);
 });
 
 test("requests to an address are counted after it is in no table any more", () => {

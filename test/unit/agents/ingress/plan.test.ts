@@ -154,8 +154,9 @@ describe("precedence", () => {
 
 describe("backends", () => {
   const spec = { rules: [rule("a.test", { "any /": "web" })] };
-  const endpoints = (names: string[]) =>
-    tableOf([ingress("a", spec)], { slices: { web: slice("web", names) } }).backends[0]?.endpoints;
+  const backend = (names: string[]) =>
+    tableOf([ingress("a", spec)], { slices: { web: slice("web", names) } }).backends[0];
+  const endpoints = (names: string[]) => backend(names)?.endpoints;
   test("ready endpoints only", () => {
     expect(endpoints(["10.0.0.1", "!10.0.0.2", "~10.0.0.3"])).toEqual([
       { address: "10.0.0.1", port: 80 },
@@ -163,6 +164,12 @@ describe("backends", () => {
   });
   test("ending ones where all are ending", () => {
     expect(endpoints(["!10.0.0.2", "~10.0.0.3"])).toEqual([{ address: "10.0.0.3", port: 80 }]);
+  });
+  test("those that are in a slice and not asked are known", () => {
+    const others = (names: string[]) => backend(names)?.others.map(({ address }) => address);
+    expect(others(["10.0.0.1", "!10.0.0.2", "~10.0.0.3"])).toEqual(["10.0.0.2", "10.0.0.3"]);
+    expect(others(["!10.0.0.2", "~10.0.0.3"])).toEqual(["10.0.0.2"]);
+    expect(others(["10.0.0.1"])).toEqual([]);
   });
   test("a port by its name", () => {
     const named = { rules: [{ host: "a", http: { paths: [pathTo("http"), pathTo("x")] } }] };
