@@ -123,8 +123,8 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
   }
 
   /** Asks from one port for some time; the first packet has been led to `to` by the node. */
-  async function ask(from: Run, url: string, led: { by: SiteNode; to: Pod }) {
-    const curl = ["curl", "-gsS", "--max-time", String(PATIENCE_S), url];
+  async function ask(from: Run, url: string, led: { by: SiteNode; to: Pod; patienceS?: number }) {
+    const curl = ["curl", "-gsS", "--max-time", String(led.patienceS ?? PATIENCE_S), url];
     const answer = from(curl).then(({ stdout, stderr }) => stdout.split(" ")[0] || stderr);
     await until("the first packet", async () => {
       const found = await entries(led.by, ipOf(led.to));
@@ -175,5 +175,21 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
     expect(await far.answer).toBe("a");
     expect(await near.answer).toBe("a");
     await n1.pods.detach(old);
+  }, 120_000);
+
+  test("of many places those are found that the kernel has something of", async () => {
+    const [old, other] = [await deafPod(), await deafPod()];
+    for (const pod of [old, other]) {
+      const url = `http://${inUrl(ipOf(pod))}:8080/`;
+      const { answer } = await ask(b.run, url, { by: n1, to: pod, patienceS: 1 });
+      expect(await answer).toContain("curl: (28)");
+    }
+    const others = [1, 2, 3].map((last) => `${ipOf(b).replace(/\d+$/, "")}25${last}`);
+    const many = [...others, ipOf(old)].map((ip) => ({ ip, port: 8080, unanswered: true }));
+    await n1.flows.end(many);
+    expect(await entries(n1, ipOf(old))).toEqual([]);
+    expect(await entries(n1, ipOf(other))).toHaveLength(1);
+    await n1.pods.detach(old);
+    await n1.pods.detach(other);
   }, 120_000);
 });
