@@ -13,8 +13,8 @@ export const namespaceLifecycle: MakePlugin = (core) => {
     if (item === undefined) throw refuse.notFound(NAMESPACES, namespace);
     const { metadata } = peek<Namespace>(item);
     if (metadata.deletionTimestamp === undefined) return;
-    const why =
-      `unable to create new content in namespace ${namespace} because ` + "it is being terminated";
+    const cannot = `unable to create new content in namespace ${namespace}`;
+    const why = `${cannot} because it is being terminated`;
     throw refuse.forbidden(resource.kind, name, why, [
       {
         reason: "NamespaceTerminating",
