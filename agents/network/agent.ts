@@ -5,15 +5,21 @@ import { overlayName } from "#agents/network/instance.ts";
 import { planOverlay } from "#agents/network/overlay.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
 import type { Family, NetworkState } from "#agents/network/plan.ts";
-import { ownAddress, planNetworkRules, planPeers, planRoutes } from "#agents/network/plan.ts";
+import {
+  ownAddress,
+  ownCidrs,
+  planNetworkRules,
+  planPeers,
+  planRoutes,
+} from "#agents/network/plan.ts";
 import { kernelTable, RouteTable } from "#agents/network/routes.ts";
 import { WayToServices } from "#agents/network/way.ts";
 import type { Clock } from "#base/clock.ts";
+import { keepLevel, type Level } from "#base/level.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import type { Caches } from "#client/cache.types.ts";
-import { keepLevel, type Level } from "#client/level.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import type { Node } from "#resources/types.gen.ts";
 
@@ -71,8 +77,8 @@ class Agent implements NetworkAgent {
 
   constructor(options: NetworkAgentOptions) {
     this.#options = options;
-    const { run, clusterCidr, serviceCidr = "", table = kernelTable } = options;
-    this.#routes = new RouteTable({ ...options, clusterCidr: `${clusterCidr},${serviceCidr}` });
+    const { run, serviceCidr = "", table = kernelTable } = options;
+    this.#routes = new RouteTable({ ...options, ownCidrs: ownCidrs(options) });
     this.#way = new WayToServices({ run, serviceCidr, table });
   }
 

@@ -48,6 +48,14 @@ export function cidrsOf(list: string, family: Family): string[] {
   return list.split(",").filter((cidr) => cidr !== "" && familyOf(cidr) === family);
 }
 
+/** All ranges of addresses that are the cluster's own: of pods and, where told, of Services. */
+export function ownCidrs(ranges: { clusterCidr: string; serviceCidr?: string }): string[] {
+  const { clusterCidr, serviceCidr = "" } = ranges;
+  return [clusterCidr, serviceCidr]
+    .flatMap((list) => list.split(","))
+    .filter((cidr) => cidr !== "");
+}
+
 function podCidrsOf(node: Node): readonly string[] {
   const { podCIDRs, podCIDR } = node.spec ?? {};
   return podCIDRs ?? (podCIDR ? [podCIDR] : []);

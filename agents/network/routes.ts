@@ -54,16 +54,16 @@ export class RouteTable {
   /** What was wanted of IPv4, and the kernel's table that had it. */
   #settled = "";
 
-  /** `clusterCidr`: only routes inside of these ranges are taken away. */
+  /** `ownCidrs`: only routes inside of these ranges are taken away. */
   constructor(options: {
     run: Run;
     log: Log;
-    clusterCidr: string;
+    ownCidrs: readonly string[];
     table?: (family: Family) => Promise<string>;
   }) {
     this.#run = options.run;
     this.#log = options.log;
-    this.#cluster = options.clusterCidr.split(",").filter((cidr) => cidr !== "");
+    this.#cluster = options.ownCidrs;
     this.#table = options.table ?? kernelTable;
   }
 

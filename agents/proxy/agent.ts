@@ -10,11 +10,11 @@ import { HealthServers, type ServeHealth, serveHealthOn } from "#agents/proxy/he
 import type { Backend, ProxyConfig } from "#agents/proxy/plan.ts";
 import { ServiceRules } from "#agents/proxy/state.ts";
 import { type Clock, sleep } from "#base/clock.ts";
+import { keepLevel, type Level } from "#base/level.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import type { Caches } from "#client/cache.types.ts";
-import { keepLevel, type Level } from "#client/level.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";

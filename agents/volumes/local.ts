@@ -6,10 +6,10 @@
 import type { LocalDisk } from "#agents/volumes/localdisk.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { keepLevel } from "#base/level.ts";
 import type { Log } from "#base/log.ts";
 import type { Caches } from "#client/cache.types.ts";
 import { type Client, isNotFound } from "#client/client.ts";
-import { keepLevel } from "#client/level.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { persistentVolumes } from "#resources/kinds/persistentvolume.ts";
 import {

@@ -285,8 +285,7 @@ export function createApi(options: ApiOptions): Api {
       ends.push(await insistOnWrites(core, "making what every cluster has", () => boot(core)));
       ends.push(await flowControl.start());
       ends.push(await aggregation.start());
-      followAggregation(core, core.roles);
-      ends.push(expireEvents(core), compactHistory(core));
+      ends.push(followAggregation(core, core.roles), expireEvents(core), compactHistory(core));
       started = true;
     },
     close() {

@@ -11,6 +11,7 @@ import type { Flows } from "#agents/network/flows.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { createNftablesWriter } from "#agents/network/nftables.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
+import { ownCidrs } from "#agents/network/plan.ts";
 import type { TableWriter } from "#agents/network/tables.ts";
 import { createPolicyAgent } from "#agents/policy/agent.ts";
 import { createProxyAgent, type ProxyAgent } from "#agents/proxy/agent.ts";
@@ -71,7 +72,7 @@ export function nodeDns(
     caches,
     address: cluster.clusterDns,
     domain: cluster.clusterDomain,
-    cidrs: `${cluster.serviceCidr},${cluster.clusterCidr}`.split(","),
+    cidrs: ownCidrs(cluster),
     writers,
     clock,
     random,

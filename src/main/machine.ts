@@ -1,6 +1,7 @@
 /** What this machine is: name, addresses, size. Reads /proc once per call. */
 import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from "node:fs";
 import { availableParallelism, hostname, totalmem } from "node:os";
+import { ownCidrs } from "#agents/network/plan.ts";
 import { contains } from "#base/cidr.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
 import { interfaces } from "#base/interfaces.ts";
@@ -54,7 +55,7 @@ export interface ClusterRanges {
 
 /** Those on networks that are not the cluster's own: bridge, overlay, DNS. */
 export function besideCluster(addresses: readonly string[], cluster: ClusterRanges): string[] {
-  const own = `${cluster.clusterCidr},${cluster.serviceCidr}`.split(",");
+  const own = ownCidrs(cluster);
   return addresses.filter((address) => !own.some((cidr) => contains(cidr, address)));
 }
 

@@ -5,6 +5,7 @@ import { existsSync, readdirSync, readFileSync, rmdirSync, rmSync } from "node:f
 import { dirname, join } from "node:path";
 import { removePluginSocket } from "#agents/kubelet/pluginsocket.ts";
 import { overlayName } from "#agents/network/instance.ts";
+import { ownCidrs } from "#agents/network/plan.ts";
 import { RouteTable } from "#agents/network/routes.ts";
 import { sleep } from "#base/clock.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
@@ -94,7 +95,7 @@ async function removeNode(
   cluster: { clusterCidr: string; serviceCidr: string; clusterDns: string; keepImages: boolean },
   around: Surroundings,
 ): Promise<void> {
-  const { clusterCidr, serviceCidr, clusterDns, keepImages } = cluster;
+  const { clusterCidr, clusterDns, keepImages } = cluster;
   const { clock, log } = around;
   const runtime = nodeRuntime({ settings, clock, log });
   const containers = await runtime.list();
@@ -110,8 +111,7 @@ async function removeNode(
     await nodePackets(settings, log, family).clear();
     await nodeTable(settings, log, family).clear();
   }
-  const ours = `${clusterCidr},${serviceCidr}`;
-  const routes = new RouteTable({ run: runProcess, log, clusterCidr: ours });
+  const routes = new RouteTable({ run: runProcess, log, ownCidrs: ownCidrs(cluster) });
   for (const family of familiesOf(clusterCidr)) await routes.settle(family, []);
   await routes.removeOverlay(overlayName(instanceOf(settings.dataDir)));
   await removeCgroups(cgroupRootOf(settings.dataDir), around);

@@ -5,9 +5,8 @@ import type { Core } from "#api/core.ts";
 import { deleteObject } from "#api/delete.ts";
 import { ensure, internalCall } from "#api/ensure.ts";
 import { ApiError } from "#api/errors.ts";
-import { oneAtATime } from "#base/again.ts";
 import { must } from "#base/assert.ts";
-import { messageOf } from "#base/errors.ts";
+import { keepLevel } from "#base/level.ts";
 import type { ApiObject } from "#resources/meta.ts";
 
 const BUCKET = "apiregistration.k8s.io/apiservices";
@@ -54,26 +53,19 @@ async function reconcile(core: Core): Promise<void> {
 
 /** Follows definitions from now on; answers how to end. */
 export async function autoregister(core: Core): Promise<() => void> {
-  let cancel: () => void = () => {};
-  let ended = false;
-  const run = oneAtATime(
-    async () => {
-      if (!ended) await reconcile(core);
-    },
-    (error) =>
-      core.log.warn("API services of custom groups lag behind", { error: messageOf(error) }),
-  );
-  // A definition's last write tells that its kinds are served: by then the registry has them.
-  const soon = (): void => {
-    cancel();
-    cancel = core.clock.after(0, () => void run());
-  };
-  const { store, log } = core;
-  const end = await followChanges({ store, log, prefix: DEFINITIONS, onChanges: soon });
-  soon();
+  const { store, clock, log } = core;
+  const ending = new AbortController();
+  const level = keepLevel({
+    ...{ clock, log: log.part("apiservices"), signal: ending.signal },
+    gatherMs: 0,
+    work: () => reconcile(core),
+  });
+  // A definition's last write tells that its kinds are served: a turn later the registry has them.
+  const onChanges = (): void => level.poke();
+  const end = await followChanges({ store, log, prefix: DEFINITIONS, onChanges });
+  level.poke();
   return () => {
-    ended = true;
-    cancel();
+    ending.abort();
     end();
   };
 }

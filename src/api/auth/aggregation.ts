@@ -3,8 +3,7 @@ import { aggregate, type Roles } from "#api/auth/roles.ts";
 import type { Core } from "#api/core.ts";
 import { amend } from "#api/ensure.ts";
 import { sameJson } from "#api/json.ts";
-import { oneAtATime } from "#base/again.ts";
-import { messageOf } from "#base/errors.ts";
+import { keepLevel } from "#base/level.ts";
 import type { ApiObject } from "#resources/meta.ts";
 
 /** One pass: true when something was written. */
@@ -29,11 +28,15 @@ export async function aggregateRoles(core: Core, roles: Roles): Promise<void> {
   for (let i = 0; i < PASSES_MAX; i++) if (!(await pass(core, roles))) return;
 }
 
-/** Keeps aggregated roles up to date from now on. */
-export function followAggregation(core: Core, roles: Roles): void {
-  const run = oneAtATime(
-    () => aggregateRoles(core, roles),
-    (error) => core.log.warn("roles could not be aggregated", { error: messageOf(error) }),
-  );
-  roles.onChange(() => void run());
+/** Keeps aggregated roles up to date from now on; answers how to end. */
+export function followAggregation(core: Core, roles: Roles): () => void {
+  const { clock } = core;
+  const ending = new AbortController();
+  const level = keepLevel({
+    ...{ clock, log: core.log.part("roles"), signal: ending.signal },
+    gatherMs: 0,
+    work: () => aggregateRoles(core, roles),
+  });
+  roles.onChange(() => level.poke());
+  return () => ending.abort();
 }

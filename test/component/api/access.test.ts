@@ -210,7 +210,7 @@ describe("who may do what", () => {
       },
       rules: [{ apiGroups: ["x.io"], resources: ["foos"], verbs: ["get"] }],
     } as object);
-    await clock.settle();
+    await clock.advance(1);
     for (const name of ["view", "edit", "admin"]) expect(await rulesOf(name)).toContain("foos");
   });
 

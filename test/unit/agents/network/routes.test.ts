@@ -14,7 +14,7 @@ function table(there: object[], refused = "") {
     kernel.lists++;
     return { exitCode: 0, stdout: JSON.stringify(there), stderr: "" };
   };
-  const common = { run, log: silentLog, clusterCidr: "10.42.0.0/16" };
+  const common = { run, log: silentLog, ownCidrs: ["10.42.0.0/16"] };
   return { lines, kernel, it: new RouteTable({ ...common, table: async () => kernel.text }) };
 }
 

@@ -1,5 +1,5 @@
 /**
- * The loop of an agent that brings one whole thing (rules, routes, records) to what the caches say:
+ * The loop that brings one whole thing (rules, routes, records, roles) to what the state says:
  * changes are gathered for a moment, runs never overlap, a failed run is tried again with back-off.
  */
 import { backoffMs } from "#base/backoff.ts";

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
+import { keepLevel, type LevelOptions } from "#base/level.ts";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
-import { keepLevel, type LevelOptions } from "#client/level.ts";
 import { fakeClock } from "#test/support/clock.ts";
 
 function level(work: () => Promise<void>, more: Partial<LevelOptions> = {}) {
