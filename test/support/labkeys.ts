@@ -3,9 +3,9 @@
  * `bun labkeys.ts PLAN`, with a `Plan` as JSON, goes on until SIGTERM, then reads each key again
  * from each server and prints what was seen of each, as pairs of name and events.
  */
-import { readFileSync } from "node:fs";
 import { type Histories, playClient, read } from "#test/support/keyclient.ts";
 import type { Lab } from "#test/support/lab.ts";
+import { runLabProgram, startLabProgram } from "#test/support/labprogram.ts";
 import type { Event } from "#test/support/linear.ts";
 import { seededRandom } from "#test/support/random.ts";
 
@@ -34,22 +34,10 @@ async function play({ names, seed, ...rest }: Plan, isOver: () => boolean): Prom
   return histories;
 }
 
-/** What it prints goes to the new file `path`; the answer ends it. */
+/** The answer ends it. */
 export function startLabKeys(lab: Lab, plan: Plan, path: string): () => Promise<Histories> {
-  const argv = [process.execPath, import.meta.path, JSON.stringify(plan)];
-  const child = lab.spawn("lan", path, ...argv);
-  return async () => {
-    child.kill("SIGTERM");
-    await child.exited;
-    return new Map(JSON.parse(readFileSync(path, "utf8")) as Array<[string, Event[]]>);
-  };
+  const end = startLabProgram<Plan, Array<[string, Event[]]>>(lab, import.meta.path, plan, path);
+  return async () => new Map(await end());
 }
 
-if (import.meta.main) {
-  let over = false;
-  process.on("SIGTERM", () => {
-    over = true;
-  });
-  const plan = JSON.parse(process.argv[2] ?? "{}") as Plan;
-  console.log(JSON.stringify([...(await play(plan, () => over))]));
-}
+if (import.meta.main) await runLabProgram<Plan>(async (...how) => [...(await play(...how))]);

@@ -1,8 +1,13 @@
-/** Requests from a laptop on the lab's LAN, for as long as wanted, and what became of them. */
-import { readFileSync } from "node:fs";
+/**
+ * Requests from a laptop on the lab's LAN, for as long as wanted, and what became of them:
+ * `bun labload.ts TARGETS`, with `Target`s as JSON, asks until SIGTERM and then prints `Said`.
+ */
+import { messageOf } from "#base/errors.ts";
 import type { Lab } from "#test/support/lab.ts";
+import { runLabProgram, startLabProgram } from "#test/support/labprogram.ts";
 
 const REQUEST_EVERY_MS = 25;
+const ANSWER_MS_MAX = 10_000;
 
 /** Where to, and the name of the host that is asked for. */
 export type Target = readonly [url: string, host: string];
@@ -12,35 +17,33 @@ export interface Said {
   readonly lost: readonly string[];
 }
 
-/** Runs on the LAN until it is told to end; then says what became of its requests. */
-const LOAD = `
-  const targets = ${JSON.stringify("TARGETS")};
-  let sent = 0, ended = false;
-  const lost = [];
-  process.on("SIGTERM", () => { ended = true; });
-  for (let i = 0; !ended; i++) {
-    const [url, host] = targets[i % targets.length];
-    sent++;
-    try {
-      const options = { headers: { host }, keepalive: false, signal: AbortSignal.timeout(10_000) };
-      const answer = await fetch(url, options);
-      if (!(await answer.text()).startsWith("hello")) lost.push(url + " " + answer.status);
-    } catch (error) { lost.push(url + " " + error.message); }
-    await Bun.sleep(${REQUEST_EVERY_MS});
+/** Why an answer is none that the web server gives; undefined where it is one. */
+async function lossOf([url, host]: Target): Promise<string | undefined> {
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+    const answer = await fetch(url, { headers: { host }, keepalive: false, signal });
+    return (await answer.text()).startsWith("hello") ? undefined : `${url} ${answer.status}`;
+  } catch (error) {
+    return `${url} ${messageOf(error)}`;
   }
-  console.log(JSON.stringify({ sent, lost }));`;
+}
 
-/** What it says goes to the new file `path`; the answer ends it. */
-export function startLabLoad(
+async function ask(targets: readonly Target[], isOver: () => boolean): Promise<Said> {
+  const lost: string[] = [];
+  let sent = 0;
+  for (; !isOver(); sent++) {
+    const target = targets[sent % targets.length];
+    const loss = target && (await lossOf(target));
+    if (loss !== undefined) lost.push(loss);
+    await Bun.sleep(REQUEST_EVERY_MS);
+  }
+  return { sent, lost };
+}
+
+export const startLabLoad = (
   lab: Lab,
   targets: readonly Target[],
   path: string,
-): () => Promise<Said> {
-  const script = LOAD.replace('"TARGETS"', JSON.stringify(targets));
-  const load = lab.spawn("lan", path, process.execPath, "-e", script);
-  return async () => {
-    load.kill("SIGTERM");
-    await load.exited;
-    return JSON.parse(readFileSync(path, "utf8")) as Said;
-  };
-}
+): (() => Promise<Said>) => startLabProgram(lab, import.meta.path, targets, path);
+
+if (import.meta.main) await runLabProgram(ask);

@@ -3,8 +3,8 @@
  * one of them serves is told apart from what another one does. `bun labwriter.ts PLAN`, with a
  * `Plan` as JSON, writes until SIGTERM and then prints what it saw, `Written`.
  */
-import { readFileSync } from "node:fs";
 import type { Lab } from "#test/support/lab.ts";
+import { runLabProgram, startLabProgram } from "#test/support/labprogram.ts";
 
 export interface Plan {
   /** URLs by the names of their nodes. */
@@ -70,22 +70,7 @@ async function write({ servers, token, prefix }: Plan, isOver: () => boolean): P
   return { acknowledged, gapMs };
 }
 
-/** What it prints goes to the new file `path`; the answer ends it. */
-export function startLabWriter(lab: Lab, plan: Plan, path: string): () => Promise<Written> {
-  const argv = [process.execPath, import.meta.path, JSON.stringify(plan)];
-  const child = lab.spawn("lan", path, ...argv);
-  return async () => {
-    child.kill("SIGTERM");
-    await child.exited;
-    return JSON.parse(readFileSync(path, "utf8")) as Written;
-  };
-}
+export const startLabWriter = (lab: Lab, plan: Plan, path: string): (() => Promise<Written>) =>
+  startLabProgram(lab, import.meta.path, plan, path);
 
-if (import.meta.main) {
-  let over = false;
-  process.on("SIGTERM", () => {
-    over = true;
-  });
-  const plan = JSON.parse(process.argv[2] ?? "{}") as Plan;
-  console.log(JSON.stringify(await write(plan, () => over)));
-}
+if (import.meta.main) await runLabProgram(write);

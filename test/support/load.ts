@@ -3,8 +3,10 @@
  * Sockets of its own, as fetch() lets requests past the 256th wait: what waits there is not lost by
  * a server that is slow.
  */
+
 import { connect } from "node:net";
 import { messageOf } from "#base/errors.ts";
+import { statusOf } from "#base/httpanswer.ts";
 
 export interface Failure {
   atMs: number;
@@ -25,8 +27,8 @@ const ANSWER_MS_MAX = 15_000;
 /** @throws Error for bytes that are no whole answer */
 function answerOf(text: string): { status: number; body: string } {
   const end = text.indexOf("\r\n\r\n");
-  const status = Number(/^HTTP\/1\.[01] (\d{3})/.exec(text)?.[1]);
-  if (end < 0 || Number.isNaN(status)) throw new Error(`${text.length} bytes of an answer`);
+  const status = statusOf(text);
+  if (end < 0 || status === undefined) throw new Error(`${text.length} bytes of an answer`);
   const body = text.slice(end + 4);
   const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end))?.[1];
   if (length !== undefined && Number(length) !== body.length)
