@@ -1,8 +1,10 @@
 import { careLimits } from "#base/carelimits.ts";
 import { celLimits } from "#base/cellimits.ts";
+import { dnsLimits } from "#base/dnslimits.ts";
 import { ingressLimits } from "#base/ingresslimits.ts";
 import { joinLimits } from "#base/joinlimits.ts";
 import { sharedLimits } from "#base/sharedlimits.ts";
+import { threadLimits } from "#base/threadlimits.ts";
 
 /** Every bound of the program, with its unit in its name and the reason beside it. */
 export const limits = {
@@ -188,20 +190,8 @@ export const limits = {
   packetRulesCheckMs: 20_000,
   /** Routes that the kernel dropped (address or link changed) are put back within this. */
   routesCheckMs: 5_000,
-  /** DNS: answers of other servers that are kept, questions to them under way, and their time. */
-  dnsCacheEntriesMax: 10_000,
-  dnsCacheBytesMax: 4 * 1024 * 1024,
-  dnsForwardsMax: 1_000,
-  dnsUpstreamMsMax: 2_000,
-  /** A server that did not answer is asked last for this long. */
-  dnsLameMs: 10_000,
-  /** Own answers kept in bytes until something in the cluster changes. */
-  dnsAnswersMax: 4_096,
-  dnsStreamsMax: 128,
-  dnsStreamIdleMsMax: 10_000,
-  dnsStreamBacklogBytesMax: 1024 * 1024,
-  /** The machine's resolv.conf is read again this often. */
-  dnsResolvConfMs: 5_000,
+  ...dnsLimits,
+  ...threadLimits,
   ...ingressLimits,
   /** Network interfaces are looked at this often for mDNS. */
   linksScanMs: 3_000,

@@ -51,6 +51,19 @@ export interface Cache<T extends ApiObject> {
   renew(): Promise<void>;
 }
 
+/** What of a cache can be shown elsewhere, as in another thread. */
+export type Shown<T extends ApiObject> = Pick<
+  Cache<T>,
+  "get" | "list" | "indexed" | "onChange" | "synced" | "whenSynced"
+>;
+
+export interface ShownCaches {
+  of<T extends ApiObject>(
+    kind: Kind<T>,
+    query?: { fieldSelector?: string; labelSelector?: string; namespace?: string },
+  ): Shown<T>;
+}
+
 /** One object of this type is one index: declare it once, at module level. */
 export interface Index<T extends ApiObject> {
   readonly name: string;
