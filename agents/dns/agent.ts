@@ -10,7 +10,7 @@ import { type Listening, listen } from "#agents/dns/listen.ts";
 import { Zone } from "#agents/dns/plan.ts";
 import { Resolver } from "#agents/dns/resolver.ts";
 import { type Forwarding, parseResolvConf, planForwarding } from "#agents/dns/upstreams.ts";
-import { viewOf } from "#agents/dns/view.ts";
+import { configOf, viewOf } from "#agents/dns/view.ts";
 import type { PacketWriter, RuleSet } from "#agents/network/packets.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -19,15 +19,14 @@ import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import type { Random } from "#base/random.ts";
-import type { Caches } from "#client/cache.types.ts";
-import { configMaps } from "#resources/kinds/configmap.ts";
+import type { ShownCaches } from "#client/cache.types.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { namespaces } from "#resources/kinds/namespace.ts";
 import { services } from "#resources/kinds/service.ts";
 
 export interface DnsAgentOptions {
   run: Run;
-  caches: Caches;
+  caches: ShownCaches;
   /** The cluster DNS address; two with a comma for dual-stack. */
   address: string;
   /** `cluster.local`. */
@@ -35,7 +34,7 @@ export interface DnsAgentOptions {
   /** Service and pod CIDRs. */
   cidrs: readonly string[];
   /** Where port 53 of the address is someone else's, rules lead to another port; owner `dns`. */
-  writers?: Partial<Record<"IPv4" | "IPv6", PacketWriter>>;
+  writers?: Partial<Record<"IPv4" | "IPv6", Pick<PacketWriter, "apply">>>;
   /** The machine's resolvers. Default /etc/resolv.conf. */
   resolvConf?: string;
   clock: Clock;
@@ -53,7 +52,6 @@ export interface DnsAgent {
 }
 
 const PORT = 53;
-const CONFIG_MAP = "kube-system/kube-dns";
 
 const widthOf = (address: string): number => (address.includes(":") ? 128 : 32);
 
@@ -131,18 +129,10 @@ class Agent implements DnsAgent {
       caches.of(services).onChange(forget),
       caches.of(endpointSlices).onChange(forget),
       caches.of(namespaces).onChange(forget),
-      this.#configMap().onChange(() => {
+      configOf(caches).onChange(() => {
         this.#forwarding = undefined;
       }),
     ];
-  }
-
-  #configMap() {
-    const [namespace = "", name = ""] = CONFIG_MAP.split("/");
-    return this.#options.caches.of(configMaps, {
-      namespace,
-      fieldSelector: `metadata.name=${name}`,
-    });
   }
 
   /** Upstream servers, read again after some seconds: DHCP may give others. */
@@ -159,7 +149,7 @@ class Agent implements DnsAgent {
     const path = this.#options.resolvConf ?? "/etc/resolv.conf";
     const text = await readFile(path, "utf8").catch(() => "");
     const machine = parseResolvConf(text, this.#addresses);
-    return planForwarding(machine, this.#configMap().get(CONFIG_MAP));
+    return planForwarding(machine, configOf(this.#options.caches).list()[0]);
   }
 
   #cidr(address: string): string {

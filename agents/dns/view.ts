@@ -1,10 +1,11 @@
 /** What the caches know, as the zone asks for it. */
 import { canonicalAddress, type View } from "#agents/dns/plan.ts";
-import type { Caches, Index } from "#client/cache.types.ts";
+import type { Index, Shown, ShownCaches } from "#client/cache.types.ts";
+import { configMaps } from "#resources/kinds/configmap.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { namespaces } from "#resources/kinds/namespace.ts";
 import { services } from "#resources/kinds/service.ts";
-import type { EndpointSlice, Service } from "#resources/types.gen.ts";
+import type { ConfigMap, EndpointSlice, Service } from "#resources/types.gen.ts";
 
 const servicesByIp: Index<Service> = {
   name: "clusterIP",
@@ -25,7 +26,7 @@ const slicesByIp: Index<EndpointSlice> = {
     (endpoints ?? []).flatMap(({ addresses }) => addresses.map(canonicalAddress)),
 };
 
-export function viewOf(caches: Caches): View {
+export function viewOf(caches: ShownCaches): View {
   const ofServices = caches.of(services);
   const ofSlices = caches.of(endpointSlices);
   const ofNamespaces = caches.of(namespaces);
@@ -36,4 +37,10 @@ export function viewOf(caches: Caches): View {
     serviceAt: (ip) => ofServices.indexed(servicesByIp, ip)[0],
     slicesAt: (ip) => ofSlices.indexed(slicesByIp, ip),
   };
+}
+
+/** The one ConfigMap that says where questions about other names go, where there is one. */
+export function configOf(caches: ShownCaches): Shown<ConfigMap> {
+  const namespace = "kube-system";
+  return caches.of(configMaps, { namespace, fieldSelector: "metadata.name=kube-dns" });
 }

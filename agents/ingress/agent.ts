@@ -14,20 +14,20 @@ import { keepLevel, type Level } from "#base/level.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
-import type { Caches, Index } from "#client/cache.types.ts";
+import type { Index, ShownCaches } from "#client/cache.types.ts";
 import type { Client } from "#client/client.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { ingresses } from "#resources/kinds/ingress.ts";
 import { ingressClasses } from "#resources/kinds/ingressclass.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";
-import { keyOf } from "#resources/meta.ts";
 import { INGRESS_PORTS } from "#resources/ownedingress.ts";
 import type { EndpointSlice } from "#resources/types.gen.ts";
 
 export interface IngressAgentOptions {
-  client: Client;
-  caches: Caches;
+  caches: ShownCaches;
+  /** `markOn`. */
+  mark: (ports: string | undefined) => Promise<void>;
   /** Secrets by name. */
   objects: ObjectSource;
   nodeName: string;
@@ -56,6 +56,14 @@ const slicesOfPod: Index<EndpointSlice> = {
   name: "ingressPod",
   values: (slice) => (slice.endpoints ?? []).flatMap(({ targetRef }) => targetRef?.uid ?? []),
 };
+
+/** Writes on the node at which ports its Ingress listens (`80,443`), or that it does not. */
+export const markOn =
+  (client: Pick<Client, "patch">, nodeName: string): IngressAgentOptions["mark"] =>
+  async (ports) => {
+    const annotations = { [INGRESS_PORTS]: ports ?? null };
+    await client.patch(nodes, { name: nodeName }, "merge", { metadata: { annotations } });
+  };
 
 /** Changes that come together are planned together. */
 const GATHER_MS = 3;
@@ -207,11 +215,10 @@ export class IngressAgent {
 
   /** The node says where it listens; the control plane makes addresses of it. */
   async #show(): Promise<void> {
-    const { client, caches, nodeName } = this.#options;
+    const { caches, nodeName, mark } = this.#options;
     const node = caches.of(nodes).get(nodeName);
-    const mark = this.#mark;
-    if (node === undefined || node.metadata.annotations?.[INGRESS_PORTS] === mark) return;
-    const annotations = { [INGRESS_PORTS]: mark ?? null };
-    await client.patch(nodes, { name: keyOf(node) }, "merge", { metadata: { annotations } });
+    const ports = this.#mark;
+    if (node === undefined || node.metadata.annotations?.[INGRESS_PORTS] === ports) return;
+    await mark(ports);
   }
 }

@@ -26,7 +26,7 @@ export interface NodeHandlerOptions {
   clock: Clock;
   log: Log;
   /** More of the node, for `/metrics`. */
-  moreMetrics?: () => string;
+  moreMetrics?: () => Promise<string>;
 }
 
 /** What the caller got wrong; the text goes to the user. */
@@ -144,10 +144,10 @@ class NodeHandler implements NodeLink {
     throw new NodeError(404, "404 page not found");
   }
 
-  #ownMetrics(): Response {
+  async #ownMetrics(): Promise<Response> {
     const { kubelet, moreMetrics } = this.#options;
     const own = ownMetrics(this.#records(), kubelet.options.nodeName);
-    return metricsText(own + (moreMetrics?.() ?? ""));
+    return metricsText(own + ((await moreMetrics?.()) ?? ""));
   }
 
   #records() {

@@ -2,8 +2,7 @@
  * What a node does for traffic: routes, Services, policies, DNS; all packet rules through one
  * writer.
  */
-import { createDnsAgent } from "#agents/dns/agent.ts";
-import { IngressAgent } from "#agents/ingress/agent.ts";
+import { markOn } from "#agents/ingress/agent.ts";
 import { createNetworkAgent } from "#agents/network/agent.ts";
 import { type Owed, owedAnswers } from "#agents/network/answers.ts";
 import type { PodNetwork } from "#agents/network/cni.ts";
@@ -24,6 +23,14 @@ import { instanceOf } from "./instance.ts";
 import { everyAddress } from "./machine.ts";
 import type { NodeParts } from "./parts.ts";
 import type { NodeSettings } from "./settings.ts";
+import { openThread } from "./traffic/open.ts";
+import { startThread } from "./traffic/thread.ts";
+import {
+  startTraffic,
+  type Traffic,
+  type TrafficAround,
+  type TrafficSettings,
+} from "./traffic/traffic.ts";
 
 /** Who writes rules with these settings, in the order of their hooks. */
 const ownersOf = ({ disable }: NodeSettings): string[] => [
@@ -62,44 +69,37 @@ export const nodeTable = (settings: NodeSettings, log: Log, family: Family): Tab
     log: log.part("packets"),
   });
 
-export function nodeDns(
-  parts: Pick<NodeParts, "caches" | "clock" | "random" | "log" | "cluster">,
-  writers: Partial<Record<Family, PacketWriter>>,
-) {
-  const { caches, clock, random, log, cluster } = parts;
-  return createDnsAgent({
-    run: runProcess,
-    caches,
+/** DNS and Ingress; on a thread of their own where the API is in this process. */
+function startNodeTraffic(
+  parts: NodeParts,
+  around: Pick<TrafficAround, "objects" | "writers">,
+): Traffic {
+  const { settings, client, caches, clock, random, log, nodeName, cluster, apiPort } = parts;
+  const { httpPort, tlsPort, accessLog, disable, logLevel } = settings;
+  const listens = { host: everyAddress(), httpPort, tlsPort };
+  const dns = {
     address: cluster.clusterDns,
     domain: cluster.clusterDomain,
     cidrs: ownCidrs(cluster),
-    writers,
-    clock,
-    random,
-    log: log.part("dns"),
-  });
-}
-
-function startIngress(parts: NodeParts, objects: ObjectSource, signal: AbortSignal): IngressAgent {
-  const { settings, client, caches, clock, random, log, nodeName } = parts;
-  const { httpPort, tlsPort, accessLog } = settings;
-  const shared = { client, caches, objects, clock, random, nodeName };
-  const ingress = new IngressAgent({
-    ...shared,
-    host: everyAddress(),
-    httpPort,
-    tlsPort,
-    ...(accessLog !== undefined && { accessLog }),
-    log: log.part("ingress"),
-  });
-  ingress.start(signal);
-  return ingress;
+  };
+  const ownSettings: TrafficSettings = {
+    ...{ nodeName, logLevel },
+    ...(!disable.includes("dns") && { dns }),
+    ...(!disable.includes("ingress") && {
+      ingress: { ...listens, ...(accessLog !== undefined && { accessLog }) },
+    }),
+  };
+  const mark = markOn(client, nodeName);
+  const all = { ...around, run: runProcess, caches, mark, clock, random, log };
+  return apiPort === undefined
+    ? startTraffic(ownSettings, all)
+    : startThread(ownSettings, all, openThread);
 }
 
 /** What others ask of the data plane. */
 export interface DataPlane {
   proxy: ProxyAgent | undefined;
-  ingress: IngressAgent | undefined;
+  traffic: Traffic;
 }
 
 /** Of a pod with a network namespace of its own. */
@@ -164,11 +164,5 @@ export function startDataPlane(
     });
     proxy.start(signal);
   }
-  if (withDns) {
-    nodeDns(parts, writers)
-      .start(signal)
-      .catch((error: unknown) => log.error("DNS does not work", { error: messageOf(error) }));
-  }
-  const withIngress = !settings.disable.includes("ingress");
-  return { proxy, ingress: withIngress ? startIngress(parts, objects, signal) : undefined };
+  return { proxy, traffic: startNodeTraffic(parts, { objects, writers }) };
 }

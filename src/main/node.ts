@@ -27,6 +27,8 @@ import { kubernetesVersion } from "./version.ts";
 export interface RunningNode {
   kubelet: Kubelet;
   handler: NodeLink;
+  /** Gives memory back that is not of the process's own heap. */
+  shrink(): void;
   /** Everything stops; pods, rules and routes stay, unless the machine goes down. */
   stop(): Promise<void>;
 }
@@ -118,7 +120,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
   const kubelet = createKubelet({
     drained: async (podUid) => {
       await plane?.proxy?.drained(podUid);
-      await plane?.ingress?.drained(podUid);
+      await plane?.traffic.drained(podUid);
     },
     client,
     caches,
@@ -146,7 +148,7 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
   saveInstance(settings, cluster, process.pid, log);
   const mtu = podMtu(settings, cluster);
   plane = startDataPlane(parts, { podNetwork: network, flows, objects, mtu }, ending.signal);
-  const { ingress } = plane;
+  const { traffic } = plane;
   await kubelet.start();
   if (disk !== undefined) {
     const { signal } = ending;
@@ -159,11 +161,12 @@ export async function startNode(parts: NodeParts): Promise<RunningNode> {
       runtime,
       clock,
       log: log.part("kubelet"),
-      ...(ingress && { moreMetrics: () => ingress.metrics() }),
+      moreMetrics: () => traffic.metrics(),
     }),
+    shrink: () => traffic.shrink(),
     async stop() {
       ending.abort();
-      await ingress?.stop();
+      await traffic.stop();
       await kubelet.stop();
     },
   };

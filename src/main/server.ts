@@ -80,6 +80,7 @@ export async function runServer(settings: ServerSettings, given: Surroundings): 
   if (settings.agent) await checkMachine(settings);
   const ends = new Ends();
   let endPods = async () => {};
+  let shrinkNode = () => {};
   try {
     const control = await openControlPlane(settings, { nodeName, address }, given, ends);
     const { client, caches, hub, pki, around } = control;
@@ -117,10 +118,15 @@ export async function runServer(settings: ServerSettings, given: Surroundings): 
         const { dataDir } = settings;
         await dialOthers({ control, nodeName, dataDir, own, handler: node.handler });
       }
+      shrinkNode = () => node.shrink();
       endPods = () => node.kubelet.shutdown(settings.shutdownGraceSeconds * 1_000);
     }
     service.ready(`serving on port ${settings.httpsPort}`);
-    trimWhenQuiet({ clock, log, signal, footprint: ownFootprint });
+    const shrink = () => {
+      ownFootprint.shrink();
+      shrinkNode();
+    };
+    trimWhenQuiet({ clock, log, signal, footprint: { ...ownFootprint, shrink } });
     await aborted(signal);
     await ending(around, endPods);
   } finally {

@@ -3,7 +3,7 @@
  * servers of the test on the machine's own address.
  */
 import { networkInterfaces } from "node:os";
-import { IngressAgent } from "#agents/ingress/agent.ts";
+import { IngressAgent, markOn } from "#agents/ingress/agent.ts";
 import { createObjectSource } from "#agents/volumes/objects.ts";
 import { type Clock, realClock } from "#base/clock.ts";
 import { createLog } from "#base/log.ts";
@@ -128,7 +128,7 @@ export async function startStage(
   const more = accessLog === undefined ? {} : { accessLog };
   const agent = new IngressAgent({
     ...{ ...around, ...ports, ...more, clock: options.clock ?? realClock },
-    ...{ client, caches, objects, nodeName: NODE },
+    ...{ caches, objects, nodeName: NODE, mark: markOn(client, NODE) },
   });
   agent.start(stop.signal);
   const settled = async (): Promise<void> => {
