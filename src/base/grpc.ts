@@ -120,6 +120,8 @@ function statusOf(headers: Readonly<Record<string, string>>): Status | undefined
 class Client implements TalkingGrpc {
   readonly #options: GrpcOptions;
   #connection: Http2Connection | undefined;
+  /** Headers by method; there are as many as methods are called. */
+  readonly #known = new Map<string, Readonly<Record<string, string>>>();
 
   constructor(options: GrpcOptions) {
     this.#options = options;
@@ -133,9 +135,12 @@ class Client implements TalkingGrpc {
     return this.#connection;
   }
 
-  #headers(method: string): Record<string, string> {
+  /** The same object each time: the connection encodes it once. */
+  #headers(method: string): Readonly<Record<string, string>> {
+    const known = this.#known.get(method);
+    if (known !== undefined) return known;
     const { endpoint, metadata } = this.#options;
-    return {
+    const headers = {
       ":method": "POST",
       ":scheme": "tls" in endpoint ? "https" : "http",
       ":path": `/${method}`,
@@ -144,6 +149,8 @@ class Client implements TalkingGrpc {
       te: "trailers",
       ...metadata,
     };
+    this.#known.set(method, headers);
+    return headers;
   }
 
   async unary(method: string, message: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
@@ -201,12 +208,12 @@ class Client implements TalkingGrpc {
     }
     options.signal?.addEventListener("abort", onAbort, { once: true });
     const handlers = {
-      onHeaders: (headers: Record<string, string>) => {
+      onHeaders: (headers: Readonly<Record<string, string>>) => {
         status = statusOf(headers) ?? status;
       },
-      onData: (bytes: Uint8Array) => {
+      onData: (bytes: Buffer) => {
         try {
-          for (const each of deframer.push(Buffer.from(bytes))) onMessage(each);
+          for (const each of deframer.push(bytes)) onMessage(each);
         } catch (error) {
           settle(error instanceof Error ? error : new Error(String(error)));
         }

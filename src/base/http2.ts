@@ -35,10 +35,14 @@ const WINDOW_BYTES_MAX = 2 ** 31 - 1;
 /** Bytes after which the connection's window is filled up again. */
 const REFILL_BYTES = 2 ** 28;
 const STREAM_ID_MAX = 2 ** 31 - 1;
+/** Header blocks of answers that are kept with what they say: a server sends few that differ. */
+const BLOCKS_MAX = 16;
+const BLOCK_BYTES_MAX = 256;
 
 export interface StreamHandlers {
-  onHeaders(headers: Record<string, string>): void;
-  onData(bytes: Uint8Array): void;
+  onHeaders(headers: Readonly<Record<string, string>>): void;
+  /** Views of what came from the socket: they hold all of it. */
+  onData(bytes: Buffer): void;
   /** The last call: the other side has ended, or an error says why it did not. */
   onEnd(error: Error | undefined): void;
 }
@@ -103,7 +107,7 @@ function settings(values: ReadonlyArray<readonly [number, number]>): Uint8Array 
 }
 
 /** What a DATA or HEADERS frame carries, without padding and priority. */
-function content(flags: number, payload: Uint8Array): Uint8Array {
+function content(flags: number, payload: Buffer): Buffer {
   const padding = flags & PADDED ? (payload[0] ?? 0) : 0;
   const start = (flags & PADDED ? 1 : 0) + (flags & PRIORITY ? 5 : 0);
   if (start + padding > payload.length) throw new Http2Error("padding longer than its frame");
@@ -136,7 +140,10 @@ export class Http2Connection {
   #sendWindow = WINDOW_BYTES;
   #initialWindow = WINDOW_BYTES;
   #received = 0;
-  #block: { id: number; end: boolean; parts: Uint8Array[] } | undefined;
+  /** Of headers that are sent again and again as one object. */
+  readonly #encoded = new WeakMap<object, Uint8Array>();
+  readonly #decoded = new Map<string, Readonly<Record<string, string>>>();
+  #block: { id: number; end: boolean; parts: Buffer[] } | undefined;
   #closed = false;
   #flushing = false;
 
@@ -192,7 +199,10 @@ export class Http2Connection {
     }
   }
 
-  /** Sends a request with its body, or the beginning of it. */
+  /**
+   * Sends a request with its body, or the beginning of it. Headers that come again as the same
+   * object are encoded once: they must not change.
+   */
   request(
     headers: Readonly<Record<string, string>>,
     body: Uint8Array,
@@ -208,7 +218,7 @@ export class Http2Connection {
     };
     this.#nextId += 2;
     this.#streams.set(stream.id, stream);
-    this.#write(frame(HEADERS, END_HEADERS, stream.id, encodeHeaders(headers)));
+    this.#write(frame(HEADERS, END_HEADERS, stream.id, this.#encode(headers)));
     this.#send(stream);
     return {
       send: (bytes) => {
@@ -221,6 +231,28 @@ export class Http2Connection {
         this.#write(frame(RST_STREAM, 0, stream.id, number(CANCEL)));
       },
     };
+  }
+
+  #encode(headers: Readonly<Record<string, string>>): Uint8Array {
+    let block = this.#encoded.get(headers);
+    if (block === undefined) {
+      block = encodeHeaders(headers);
+      this.#encoded.set(headers, block);
+    }
+    return block;
+  }
+
+  /** No dynamic table is allowed, so that the same bytes always say the same. */
+  #decode(block: Buffer): Readonly<Record<string, string>> {
+    if (block.length > BLOCK_BYTES_MAX) return decodeHeaders(block);
+    const key = block.toString("latin1");
+    let headers = this.#decoded.get(key);
+    if (headers === undefined) {
+      headers = decodeHeaders(block);
+      if (this.#decoded.size >= BLOCKS_MAX) this.#decoded.clear();
+      this.#decoded.set(key, headers);
+    }
+    return headers;
   }
 
   close(): void {
@@ -258,7 +290,7 @@ export class Http2Connection {
     this.#out.push(bytes);
     if (this.#flushing) return;
     this.#flushing = true;
-    queueMicrotask(() => this.#flush());
+    setImmediate(() => this.#flush());
   }
 
   #flush(): void {
@@ -304,7 +336,7 @@ export class Http2Connection {
     } else if (type === GOAWAY) this.#fail(new Http2Error("the server is going away"));
   }
 
-  #data(flags: number, id: number, payload: Uint8Array): void {
+  #data(flags: number, id: number, payload: Buffer): void {
     this.#received += payload.length;
     if (this.#received >= REFILL_BYTES) {
       this.#write(frame(WINDOW_UPDATE, 0, 0, number(this.#received)));
@@ -318,8 +350,10 @@ export class Http2Connection {
     const block = this.#block;
     this.#block = undefined;
     if (block === undefined) return;
-    const parts = block.parts.length === 1 ? block.parts[0] : Buffer.concat(block.parts);
-    this.#streams.get(block.id)?.handlers.onHeaders(decodeHeaders(parts ?? new Uint8Array()));
+    const [first] = block.parts;
+    const whole =
+      block.parts.length === 1 && first !== undefined ? first : Buffer.concat(block.parts);
+    this.#streams.get(block.id)?.handlers.onHeaders(this.#decode(whole));
     if (block.end) this.#end(block.id, undefined);
   }
 

@@ -18,10 +18,13 @@ interface Varint {
 
 /** Seven bytes hold 49 bits, which a number holds exactly; more are rare and go through BigInt. */
 const PLAIN_BYTES_MAX = 7;
+const VARINT_BYTES_MAX = 10;
+/** Most messages are small; one that is not grows by doubling. */
+const WRITER_BYTES_FIRST = 64;
 
 function longVarint(bytes: Uint8Array, start: number): Varint {
   let value = 0n;
-  for (let i = 0; i < 10; i++) {
+  for (let i = 0; i < VARINT_BYTES_MAX; i++) {
     const byte = bytes[start + i];
     if (byte === undefined) throw new ProtoError("varint cut short");
     value |= BigInt(byte & 0x7f) << BigInt(7 * i);
@@ -43,47 +46,82 @@ function readVarint(bytes: Uint8Array, start: number): Varint {
   return longVarint(bytes, start);
 }
 
-/** One decoded message: for each field number the values in order. */
+/** Where the varint that begins here ends. */
+function pastVarint(bytes: Uint8Array, start: number): number {
+  for (let i = 0; i < VARINT_BYTES_MAX; i++) {
+    const byte = bytes[start + i];
+    if (byte === undefined) throw new ProtoError("varint cut short");
+    if (byte < 0x80) return start + i + 1;
+  }
+  throw new ProtoError("varint longer than 10 bytes");
+}
+
+/** Numbers that are kept for each value of a message: its field, its type, its start, its end. */
+const SLOTS = 4;
+const VARINT = 0;
+const FIXED64 = 1;
+const BYTES = 2;
+const FIXED32 = 5;
+
+/** One message: where its values are; each is decoded when it is asked for. */
 export class Fields {
-  readonly #values = new Map<number, Array<number | Uint8Array>>();
+  readonly #bytes: Uint8Array;
+  readonly #places: number[] = [];
 
   constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
     let at = 0;
     while (at < bytes.length) {
       const tag = readVarint(bytes, at);
       const wire = tag.value % 8;
-      at = this.#read(bytes, tag.next, (tag.value - wire) / 8, wire);
+      at = this.#pass(tag.next, (tag.value - wire) / 8, wire);
     }
   }
 
-  #read(bytes: Uint8Array, at: number, field: number, wire: number): number {
-    if (wire === 0) {
-      const varint = readVarint(bytes, at);
-      this.#add(field, varint.value);
-      return varint.next;
-    }
-    const fixed = wire === 1 ? 8 : wire === 5 ? 4 : undefined;
-    if (fixed === undefined && wire !== 2) throw new ProtoError(`unknown wire type ${wire}`);
-    const length = fixed === undefined ? readVarint(bytes, at) : { value: fixed, next: at };
-    const end = length.next + length.value;
-    if (length.value < 0 || end > bytes.length) throw new ProtoError("field cut short");
-    this.#add(field, bytes.subarray(length.next, end));
+  #pass(at: number, field: number, wire: number): number {
+    const bytes = this.#bytes;
+    let start = at;
+    let end: number;
+    if (wire === VARINT) end = pastVarint(bytes, at);
+    else if (wire === FIXED64) end = at + 8;
+    else if (wire === FIXED32) end = at + 4;
+    else if (wire === BYTES) {
+      const length = readVarint(bytes, at);
+      if (length.value < 0) throw new ProtoError("field cut short");
+      start = length.next;
+      end = start + length.value;
+    } else throw new ProtoError(`unknown wire type ${wire}`);
+    if (end > bytes.length) throw new ProtoError("field cut short");
+    this.#places.push(field, wire, start, end);
     return end;
   }
 
-  #add(field: number, value: number | Uint8Array): void {
-    const values = this.#values.get(field);
-    if (values === undefined) this.#values.set(field, [value]);
-    else values.push(value);
+  /** Where the field's last value stands, of those that are varints or of those that are not. */
+  #last(field: number, varint: boolean): number {
+    const places = this.#places;
+    for (let i = places.length - SLOTS; i >= 0; i -= SLOTS) {
+      if (places[i] === field && (places[i + 1] === VARINT) === varint) return i;
+    }
+    return -1;
+  }
+
+  #slice(place: number): Uint8Array {
+    return this.#bytes.subarray(this.#places[place + 2], this.#places[place + 3]);
   }
 
   /** The field's bytes, one for each time it occurs. */
   all(field: number): Uint8Array[] {
-    return (this.#values.get(field) ?? []).filter((value) => value instanceof Uint8Array);
+    const places = this.#places;
+    const found: Uint8Array[] = [];
+    for (let i = 0; i < places.length; i += SLOTS) {
+      if (places[i] === field && places[i + 1] !== VARINT) found.push(this.#slice(i));
+    }
+    return found;
   }
 
   bytes(field: number): Uint8Array | undefined {
-    return this.all(field).at(-1);
+    const place = this.#last(field, false);
+    return place < 0 ? undefined : this.#slice(place);
   }
 
   text(field: number): string {
@@ -92,8 +130,8 @@ export class Fields {
   }
 
   number(field: number): number {
-    const value = this.#values.get(field)?.at(-1);
-    return typeof value === "number" ? value : 0;
+    const place = this.#last(field, true);
+    return place < 0 ? 0 : readVarint(this.#bytes, this.#places[place + 2] ?? 0).value;
   }
 
   message(field: number): Fields | undefined {
@@ -119,23 +157,43 @@ export class Fields {
 
 /** Builds one message. Zero values are left out, as proto3 does. */
 export class Writer {
-  readonly #parts: Uint8Array[] = [];
+  #out: Buffer = Buffer.allocUnsafe(WRITER_BYTES_FIRST);
+  #size = 0;
 
-  #varint(value: bigint): void {
-    const out: number[] = [];
-    let rest = BigInt.asUintN(64, value);
-    while (rest >= 0x80n) {
-      out.push(Number(rest & 0x7fn) | 0x80);
-      rest >>= 7n;
+  /** Makes room for so many more bytes. */
+  #grow(more: number): void {
+    const wanted = this.#size + more;
+    if (wanted <= this.#out.length) return;
+    const out = Buffer.allocUnsafe(Math.max(wanted, this.#out.length * 2));
+    this.#out.copy(out, 0, 0, this.#size);
+    this.#out = out;
+  }
+
+  #varint(value: number): void {
+    this.#grow(VARINT_BYTES_MAX);
+    if (value < 0) this.#negative(value);
+    else this.#positive(value);
+  }
+
+  #positive(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.#out[this.#size++] = (rest % 0x80) | 0x80;
+      rest = Math.floor(rest / 0x80);
     }
-    out.push(Number(rest));
-    this.#parts.push(Uint8Array.from(out));
+    this.#out[this.#size++] = rest;
+  }
+
+  #negative(value: number): void {
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest >= 0x80n; rest >>= 7n) this.#out[this.#size++] = Number(rest & 0x7fn) | 0x80;
+    this.#out[this.#size++] = Number(rest);
   }
 
   number(field: number, value: number): this {
     if (value === 0) return this;
-    this.#varint(BigInt(field << 3));
-    this.#varint(BigInt(value));
+    this.#varint(field * 8);
+    this.#varint(value);
     return this;
   }
 
@@ -144,9 +202,11 @@ export class Writer {
   }
 
   bytes(field: number, value: Uint8Array): this {
-    this.#varint(BigInt((field << 3) | 2));
-    this.#varint(BigInt(value.length));
-    this.#parts.push(value);
+    this.#varint(field * 8 + BYTES);
+    this.#varint(value.length);
+    this.#grow(value.length);
+    this.#out.set(value, this.#size);
+    this.#size += value.length;
     return this;
   }
 
@@ -173,6 +233,6 @@ export class Writer {
   }
 
   done(): Uint8Array {
-    return Buffer.concat(this.#parts);
+    return this.#out.subarray(0, this.#size);
   }
 }
