@@ -78,7 +78,7 @@ function frame(message: Uint8Array): Buffer {
 
 /** Cuts a stream of bytes into messages: a flag byte, a length, the message. */
 class Deframer {
-  #chunks: Buffer[] = [];
+  readonly #chunks: Buffer[] = [];
   #size = 0;
 
   push(chunk: Buffer): Uint8Array[] {
@@ -86,6 +86,7 @@ class Deframer {
     this.#size += chunk.length;
     if (this.#size < 5) return [];
     let all = this.#chunks.length === 1 ? chunk : Buffer.concat(this.#chunks);
+    this.#chunks.length = 0;
     const messages: Uint8Array[] = [];
     while (all.length >= 5) {
       const end = 5 + all.readUInt32BE(1);
@@ -93,7 +94,7 @@ class Deframer {
       messages.push(all.subarray(5, end));
       all = all.subarray(end);
     }
-    this.#chunks = [all];
+    if (all.length > 0) this.#chunks.push(all);
     this.#size = all.length;
     return messages;
   }

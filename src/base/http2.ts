@@ -35,6 +35,7 @@ const WINDOW_BYTES_MAX = 2 ** 31 - 1;
 /** Bytes after which the connection's window is filled up again. */
 const REFILL_BYTES = 2 ** 28;
 const STREAM_ID_MAX = 2 ** 31 - 1;
+const NOTHING = Buffer.alloc(0);
 /** Header blocks of answers that are kept with what they say: a server sends few that differ. */
 const BLOCKS_MAX = 16;
 const BLOCK_BYTES_MAX = 256;
@@ -108,6 +109,7 @@ function settings(values: ReadonlyArray<readonly [number, number]>): Uint8Array 
 
 /** What a DATA or HEADERS frame carries, without padding and priority. */
 function content(flags: number, payload: Buffer): Buffer {
+  if ((flags & (PADDED | PRIORITY)) === 0) return payload;
   const padding = flags & PADDED ? (payload[0] ?? 0) : 0;
   const start = (flags & PADDED ? 1 : 0) + (flags & PRIORITY ? 5 : 0);
   if (start + padding > payload.length) throw new Http2Error("padding longer than its frame");
@@ -135,7 +137,7 @@ export class Http2Connection {
   #socket: Socket | undefined;
   /** Bytes for the socket that it did not take yet. */
   #out: Uint8Array[] = [];
-  #in: Buffer = Buffer.alloc(0);
+  #in: Buffer = NOTHING;
   #nextId = 1;
   #sendWindow = WINDOW_BYTES;
   #initialWindow = WINDOW_BYTES;
@@ -309,12 +311,13 @@ export class Http2Connection {
       while (this.#in.length - at >= 9 && !this.#closed) {
         const end = at + 9 + this.#in.readUIntBE(at, 3);
         if (this.#in.length < end) break;
-        const [type = 0, flags = 0] = this.#in.subarray(at + 3, at + 5);
+        const type = this.#in[at + 3] ?? 0;
+        const flags = this.#in[at + 4] ?? 0;
         const id = this.#in.readUInt32BE(at + 5) & STREAM_ID_MAX;
         this.#frame(type, flags, id, this.#in.subarray(at + 9, end));
         at = end;
       }
-      this.#in = this.#in.subarray(at);
+      this.#in = at === this.#in.length ? NOTHING : this.#in.subarray(at);
     } catch (error) {
       this.#fail(error instanceof Error ? error : new Http2Error(String(error)));
     }

@@ -11,6 +11,7 @@ import { claimMissing, rewriteSealed } from "#store/etcd/atstart.ts";
 import { CatchUp } from "#store/etcd/catchup.ts";
 import { CLAIMS, Claims } from "#store/etcd/claims.ts";
 import { follow } from "#store/etcd/follow.ts";
+import { itemOf } from "#store/etcd/item.ts";
 import { EtcdKeys, takePlace } from "#store/etcd/keys.ts";
 import { loadAll } from "#store/etcd/load.ts";
 import { type EtcdTls, Members } from "#store/etcd/members.ts";
@@ -71,9 +72,9 @@ class EtcdStore implements contract.Store {
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #own = new Map<string, Own>();
   #writing = 0;
-  /** Added to etcd's revisions; etcd's own revision of the place that says so. */
+  /** Added to etcd's revisions; the place that says so, and etcd's own revision of it. */
   #offset = 0;
-  #placeAt = 0;
+  #guard: Guard;
   #left = false;
 
   constructor(options: EtcdStoreOptions) {
@@ -82,11 +83,12 @@ class EtcdStore implements contract.Store {
     this.#members = new Members(options);
     this.#view = new View(this.#limits, options);
     this.#claims = new Claims(options.codec);
+    this.#guard = { key: options.prefix + PLACE, revision: 0 };
     this.#catchUp = new CatchUp({
       ...{ members: this.#members, prefix: options.prefix, clock: options.clock },
       revision: () => this.#view.revision,
       offset: () => this.#offset,
-      guard: () => this.#guard(),
+      guard: () => this.#guard,
       onGuardLost: () => this.#leave(),
     });
   }
@@ -96,7 +98,7 @@ class EtcdStore implements contract.Store {
     const keys = new EtcdKeys(this.#members, prefix);
     const { offset, at } = await takePlace(keys, log);
     this.#offset = offset;
-    this.#placeAt = at;
+    this.#guard = { ...this.#guard, revision: at };
     await this.#putRight(await this.#load());
     this.#assertOpen();
     follow({
@@ -162,7 +164,7 @@ class EtcdStore implements contract.Store {
   async beginTerm({ key, revision }: contract.Seen): Promise<contract.Term | undefined> {
     const keys = new EtcdKeys(this.#members, this.#options.prefix);
     const seen = { key, revision: revision - this.#offset };
-    const begun = await keys.beginTerm(seen, this.#placeAt);
+    const begun = await keys.beginTerm(seen, this.#guard.revision);
     return begun === undefined ? undefined : { revision: begun };
   }
 
@@ -201,7 +203,7 @@ class EtcdStore implements contract.Store {
   #isOwn({ key, modRevision }: KeyValue): boolean {
     const name = key.slice(this.#options.prefix.length);
     if (!isOwnKey(name)) return false;
-    if (name === PLACE && modRevision !== this.#placeAt + this.#offset) this.#leave();
+    if (name === PLACE && modRevision !== this.#guard.revision + this.#offset) this.#leave();
     return true;
   }
 
@@ -220,10 +222,6 @@ class EtcdStore implements contract.Store {
     this.#assertOpen();
     await this.#catchUp.fresh();
     this.#assertOpen();
-  }
-
-  #guard(): Guard {
-    return { key: `${this.#options.prefix}${PLACE}`, revision: this.#placeAt };
   }
 
   async #send(write: contract.Write): Promise<Item> {
@@ -245,14 +243,14 @@ class EtcdStore implements contract.Store {
         key: `${prefix}${key}`,
         value: stored,
         expect: expect === 0 ? 0 : expect - this.#offset,
-        guard: this.#guard(),
+        guard: this.#guard,
         ...(write.term && { also: { key: prefix + TERM, revision: write.term.revision } }),
         takes: takes.map((name) => ({ key: `${prefix}${CLAIMS}${name}`, value: key })),
         drops: drops.map((name) => `${prefix}${CLAIMS}${name}`),
       });
       const { bytes, again } = await this.#members.call(TXN, request);
       const answer = txnAnswer(bytes, this.#offset);
-      if (!answer.succeeded && answer.guard !== this.#placeAt) this.#leave();
+      if (!answer.succeeded && answer.guard !== this.#guard.revision) this.#leave();
       await this.#catchUp.until(answer.revision);
       this.#assertOpen();
       if (!answer.succeeded && write.term && answer.also !== write.term.revision) {
@@ -346,8 +344,7 @@ class EtcdStore implements contract.Store {
     const sealer = this.#options.sealing?.sealer;
     const plain = isOwn ? own.value : openRow(sealer, { key, value: found.value });
     const text = codec.stamp(plain, revision);
-    const terms = isOwn ? own.terms : undefined;
-    return { key, value: text, revision, terms: terms ?? codec.terms(key, text) };
+    return itemOf({ key, value: text, revision }, codec, isOwn ? own.terms : undefined);
   }
 
   /** All that is there, as of one revision. */
@@ -367,7 +364,7 @@ class EtcdStore implements contract.Store {
 
   async #putRight({ found, items }: { found: readonly KeyValue[]; items: Item[] }): Promise<void> {
     const { prefix, sealing } = this.#options;
-    const parts = { members: this.#members, prefix, offset: this.#offset, guard: this.#guard() };
+    const parts = { members: this.#members, prefix, offset: this.#offset, guard: this.#guard };
     await claimMissing(parts, this.#claims, items);
     if (sealing === undefined) return;
     const count = await rewriteSealed(parts, sealing.sealer, found);

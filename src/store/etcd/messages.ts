@@ -103,6 +103,23 @@ const compare = ({ key, revision }: Guard): Uint8Array =>
     .number(6, revision)
     .done();
 
+interface GuardParts {
+  readonly compares: Uint8Array;
+  readonly reads: Uint8Array;
+}
+
+/** The guard of a server's writes is one object as long as it stays the same: encoded once. */
+const known = new WeakMap<Guard, GuardParts>();
+
+function partsOf(guard: Guard): GuardParts {
+  let parts = known.get(guard);
+  if (parts === undefined) {
+    parts = { compares: compare(guard), reads: readOperation(guard.key) };
+    known.set(guard, parts);
+  }
+  return parts;
+}
+
 const putOperation = ({ key, value }: PutInput): Uint8Array =>
   new Writer()
     .bytes(2, new Writer().bytes(1, encoder.encode(key)).bytes(2, encoder.encode(value)).done())
@@ -118,14 +135,15 @@ const readOperation = (key: string): Uint8Array =>
 export function txnRequest(input: TxnInput): Uint8Array {
   const { key, value, expect, guard, also, takes = [], drops = [] } = input;
   const request = new Writer().bytes(1, compare({ key, revision: expect }));
-  if (guard !== undefined) request.bytes(1, compare(guard));
+  const guarded = guard && partsOf(guard);
+  if (guarded !== undefined) request.bytes(1, guarded.compares);
   if (also !== undefined) request.bytes(1, compare(also));
   for (const take of takes) request.bytes(1, compare({ key: take.key, revision: 0 }));
   request.bytes(2, value === undefined ? deleteOperation(key) : putOperation({ key, value }));
   for (const take of takes) request.bytes(2, putOperation(take));
   for (const drop of drops) request.bytes(2, deleteOperation(drop));
   request.bytes(3, readOperation(key));
-  if (guard !== undefined) request.bytes(3, readOperation(guard.key));
+  if (guarded !== undefined) request.bytes(3, guarded.reads);
   if (also !== undefined) request.bytes(3, readOperation(also.key));
   return request.done();
 }

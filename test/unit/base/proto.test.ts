@@ -52,6 +52,16 @@ test("known bytes: protobuf's own example, a fixed64 and a fixed32 that are pass
   expect(new Fields(fixed).number(3)).toBe(5);
 });
 
+test("a number of ten bytes is passed over where nobody asks for it, and one of eleven is refused", () => {
+  const long = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+  const fields = new Fields(Uint8Array.of(0x08, ...long, 0x01, 0x10, 7));
+  expect(fields.number(2)).toBe(7);
+  expect(fields.number(1)).toBe(-1);
+  expect(() => new Fields(Uint8Array.of(0x08, ...long, 0xff, 0x01))).toThrow(ProtoError);
+  expect(() => new Fields(Uint8Array.of(0x08, 0xff))).toThrow("varint cut short");
+  expect(new Fields(new Writer().number(1, -1).done()).number(1)).toBe(-1);
+});
+
 test("times, and the zero time that means none", () => {
   const time = (seconds: number, nanos: number) =>
     new Fields(

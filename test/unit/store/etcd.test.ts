@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { OperatorError } from "#base/errors.ts";
 import { Writer } from "#base/proto.ts";
+import { itemOf } from "#store/etcd/item.ts";
 import { endpointOf } from "#store/etcd/members.ts";
 import { rangeAnswer, txnAnswer, txnRequest, watchAnswer } from "#store/etcd/messages.ts";
 import { Rounds } from "#store/etcd/rounds.ts";
@@ -104,5 +105,25 @@ describe("rounds", () => {
     await turn();
     open[1]?.resolve();
     await second;
+  });
+});
+
+describe("items", () => {
+  const plain = { key: "core/pods/a/b", value: "{}", revision: 3 };
+
+  test("what another server wrote is parsed when its terms are asked for, once", () => {
+    let parsed = 0;
+    const codec = {
+      stamp: (value: string) => value,
+      terms: () => ({ labels: { parsed: String(++parsed) }, fields: {} }),
+    };
+    const item = itemOf(plain, codec, undefined);
+    expect(parsed).toBe(0);
+    expect(item.terms.labels).toEqual({ parsed: "1" });
+    expect({ ...item }.terms).toBe(item.terms);
+    expect(parsed).toBe(1);
+    const own = { labels: {}, fields: {} };
+    expect(itemOf(plain, codec, own).terms).toBe(own);
+    expect(parsed).toBe(1);
   });
 });
