@@ -52,7 +52,7 @@ test("known bytes: protobuf's own example, a fixed64 and a fixed32 that are pass
   expect(new Fields(fixed).number(3)).toBe(5);
 });
 
-test("a number of ten bytes is passed over where nobody asks for it, and one of eleven is refused", () => {
+test("a number of ten bytes is passed over where nobody asks, one of eleven is refused", () => {
   const long = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
   const fields = new Fields(Uint8Array.of(0x08, ...long, 0x01, 0x10, 7));
   expect(fields.number(2)).toBe(7);
