@@ -6,6 +6,7 @@
 import type { Kind } from "#resources/kind.ts";
 import { managersText } from "#resources/managed.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
+import { textOfShared } from "#resources/samespec.ts";
 import type { Codec, Item, Terms } from "#store/store.ts";
 
 const MARK = '"metadata":{"resourceVersion":"';
@@ -36,7 +37,9 @@ export function encodeObject(object: ApiObject): string {
   const fields = object as Record<string, unknown>;
   for (const name in fields) {
     if (name === "kind" || name === "apiVersion" || name === "metadata") continue;
-    const value = JSON.stringify(fields[name]);
+    const field = fields[name];
+    const value =
+      typeof field === "object" && field !== null ? textOfShared(field) : JSON.stringify(field);
     if (value !== undefined) text += `,${JSON.stringify(name)}:${value}`;
   }
   return `${text}}`;

@@ -1,6 +1,7 @@
 /** What the scheduler reads from a pod, computed once a decision. */
 import { keyOf, type Stored } from "#resources/meta.ts";
 import { type Amounts, amountOf, hostPorts, podRequests } from "#resources/podrequests.ts";
+import { oncePerSpec } from "#resources/samespec.ts";
 import type { Affinity, Pod } from "#resources/types.gen.ts";
 
 export interface PodFacts {
@@ -32,10 +33,13 @@ export const isOver = (pod: Pod): boolean =>
 export const ephemeralClaimName = (podName: string, volumeName: string): string =>
   `${podName}-${volumeName}`;
 
-function claimsOf(pod: Stored<Pod>): string[] {
+const NO_CLAIMS: readonly string[] = [];
+
+function claimsOf(pod: Stored<Pod>): readonly string[] {
+  if (pod.spec?.volumes === undefined) return NO_CLAIMS;
   const { namespace = "", name } = pod.metadata;
   const out: string[] = [];
-  for (const volume of pod.spec?.volumes ?? []) {
+  for (const volume of pod.spec.volumes) {
     if (volume.persistentVolumeClaim) {
       out.push(`${namespace}/${volume.persistentVolumeClaim.claimName}`);
     } else if (volume.ephemeral) {
@@ -66,8 +70,13 @@ function nonzeroOf(pod: Pod, requests: Amounts): { cpu: number; memory: number }
   };
 }
 
-export function factsOf(pod: Stored<Pod>): PodFacts {
+const askedOf = oncePerSpec((pod): Pick<PodFacts, "requests" | "nonzero" | "ports"> => {
   const requests = podRequests(pod);
+  return { requests, nonzero: nonzeroOf(pod, requests), ports: hostPorts(pod) };
+});
+
+export function factsOf(pod: Stored<Pod>): PodFacts {
+  const { requests, nonzero, ports } = askedOf(pod);
   const { namespace = "", labels = NO_LABELS } = pod.metadata;
   const affinity = podAffinityOf(pod);
   const terms = affinity === undefined ? "" : JSON.stringify(affinity);
@@ -78,8 +87,8 @@ export function factsOf(pod: Stored<Pod>): PodFacts {
     labels,
     priority: pod.spec?.priority ?? 0,
     requests,
-    nonzero: nonzeroOf(pod, requests),
-    ports: hostPorts(pod),
+    nonzero,
+    ports,
     claims: claimsOf(pod),
     kin: `${namespace} ${JSON.stringify(labels)} ${terms}`,
   };

@@ -4,6 +4,7 @@ import { defineKind } from "#resources/kind.ts";
 import { mergeLabelKeys } from "#resources/matchlabelkeys.ts";
 import { dropUnservedPodFields } from "#resources/podfields.ts";
 import { qosClass } from "#resources/qos.ts";
+import { sameSpec } from "#resources/samespec.ts";
 import type { Pod, PodStatus } from "#resources/types.gen.ts";
 import { validatePod } from "#resources/validate/pod.ts";
 import { podWarnings } from "#resources/warnings/pod.ts";
@@ -59,6 +60,7 @@ export const pods = defineKind<Pod>({
     if (old) return;
     pod.status = newStatus(pod);
     mergeLabelKeys(pod);
+    if (pod.spec !== undefined) pod.spec = sameSpec(pod.spec);
   },
   fields: (pod) => ({
     "spec.nodeName": pod.spec?.nodeName ?? "",

@@ -3,6 +3,7 @@ import { limits } from "#base/limits.ts";
 import { POD_SPEC, sameField, sameTyped } from "#resources/equal.ts";
 import { type Cause, forbidden, invalid, notSupported } from "#resources/field.ts";
 import { Recent } from "#resources/recent.ts";
+import { textOfShared } from "#resources/samespec.ts";
 import { TOKEN_VOLUME_PREFIX } from "#resources/tokenvolume.ts";
 import type { Affinity, Container, Pod, PodSpec } from "#resources/types.gen.ts";
 import { each, INT32_MAX, within } from "#resources/validate/basic.ts";
@@ -38,7 +39,7 @@ function textOf(spec: PodSpec): string | undefined {
   const volumes = spec.volumes ?? [];
   // Their claims are named after the pod.
   if (volumes.some(({ ephemeral }) => ephemeral !== undefined)) return undefined;
-  const text = JSON.stringify(spec);
+  const text = textOfShared(spec);
   const token = volumes.find(({ name }) => name?.startsWith(TOKEN_VOLUME_PREFIX))?.name;
   return token === undefined ? text : text.replaceAll(token, TOKEN_VOLUME_PREFIX);
 }

@@ -1,8 +1,10 @@
 /** What parts of the server's own process see of a write is what stands in its text, to the field. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { apiVersionOf, type Kind } from "#resources/kind.ts";
+import { pods } from "#resources/kinds/pod.ts";
 import { kinds } from "#resources/kinds.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
+import type { Pod, PodSpec } from "#resources/types.gen.ts";
 import { startApi, type TestAnswer, type TestApi } from "#test/support/api.ts";
 import minimalText from "#test/support/suites/minimal.yaml" with { type: "text" };
 
@@ -82,3 +84,24 @@ for (const { kind, object } of stored) {
     expect(changes).toStrictEqual(answers);
   });
 }
+
+test("pods that share a spec stay apart when one of them changes", async () => {
+  const spec = { automountServiceAccountToken: false, containers: [{ name: "c", image: "web:1" }] };
+  const create = async (name: string): Promise<Stored<Pod>> => {
+    const made = await api.create("/api/v1/namespaces/x/pods", { metadata: { name }, spec });
+    return made as Stored<Pod>;
+  };
+  const [first, second] = [await create("alike-1"), await create("alike-2")];
+  expect(second.spec).toEqual(first.spec as PodSpec);
+  const patch = { spec: { containers: [{ name: "c", image: "web:2" }] } };
+  const path = "/api/v1/namespaces/x/pods/alike-1";
+  const type = { "content-type": "application/strategic-merge-patch+json" };
+  expect((await api.call("PATCH", path, patch, { headers: type })).code).toBe(200);
+  const third = await create("alike-3");
+  expect(third.spec).toEqual(second.spec as PodSpec);
+  const { items } = await api.api.direct.list(pods, { namespace: "x" });
+  const images = items
+    .filter(({ metadata }) => metadata.name.startsWith("alike-"))
+    .map((pod) => `${pod.metadata.name} ${(pod as Stored<Pod>).spec?.containers[0]?.image}`);
+  expect(images).toEqual(["alike-1 web:2", "alike-2 web:1", "alike-3 web:1"]);
+});
