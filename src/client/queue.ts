@@ -2,6 +2,7 @@
  * The work queue of one controller: each key at most once, one run at a time a key, timers by key.
  */
 import type { Cancel, Clock } from "#base/clock.ts";
+import { Alarms } from "#client/alarms.ts";
 
 export interface WorkQueueOptions {
   clock: Clock;
@@ -12,11 +13,6 @@ export interface WorkQueueOptions {
   run(key: string): Promise<void>;
 }
 
-interface Timer {
-  atMs: number;
-  cancel: Cancel;
-}
-
 export class WorkQueue {
   readonly #options: WorkQueueOptions;
   /** Keys to run, in the order of asking. */
@@ -24,7 +20,7 @@ export class WorkQueue {
   readonly #running = new Set<string>();
   /** Asked for while running, or too soon after a run. */
   readonly #dirty = new Set<string>();
-  readonly #timers = new Map<string, Timer>();
+  readonly #alarms: Alarms;
   /** Keys that ran, and when each may run again (steady time); the first is the next. */
   readonly #resting = new Map<string, number>();
   #restTimer: Cancel | undefined;
@@ -34,6 +30,7 @@ export class WorkQueue {
 
   constructor(options: WorkQueueOptions) {
     this.#options = options;
+    this.#alarms = new Alarms(options.clock, (key) => this.add(key));
   }
 
   /** Keys waiting, running or resting with more to do. */
@@ -50,22 +47,12 @@ export class WorkQueue {
 
   /** Adds the key after a delay, unless a sooner one is set already. */
   addAfter(key: string, delayMs: number): void {
-    if (this.#closed) return;
-    const atMs = this.#options.clock.monotonic() + delayMs;
-    const known = this.#timers.get(key);
-    if (known !== undefined && known.atMs <= atMs) return;
-    known?.cancel();
-    const cancel = this.#options.clock.after(delayMs, () => {
-      this.#timers.delete(key);
-      this.add(key);
-    });
-    this.#timers.set(key, { atMs, cancel });
+    if (!this.#closed) this.#alarms.set(key, delayMs);
   }
 
   /** Forgets the timer of a key. */
   cancelAfter(key: string): void {
-    this.#timers.get(key)?.cancel();
-    this.#timers.delete(key);
+    this.#alarms.cancel(key);
   }
 
   /** Runs may begin. */
@@ -78,9 +65,8 @@ export class WorkQueue {
   close(): void {
     this.#open = false;
     this.#closed = true;
-    for (const timer of this.#timers.values()) timer.cancel();
+    this.#alarms.clear();
     this.#restTimer?.();
-    this.#timers.clear();
     this.#resting.clear();
     this.#waiting.clear();
     this.#dirty.clear();

@@ -5,9 +5,9 @@
  * next, so that a change costs work by group and not by pod.
  */
 import { backoffMs } from "#base/backoff.ts";
+import { Heap } from "#base/heap.ts";
 import { limits } from "#base/limits.ts";
 import type { Wake } from "#scheduler/filters.ts";
-import { Heap } from "#scheduler/heap.ts";
 
 export interface Entry {
   readonly key: string;

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { must } from "#base/assert.ts";
+import { Heap } from "#base/heap.ts";
 import type { Wake } from "#scheduler/filters.ts";
-import { Heap } from "#scheduler/heap.ts";
 import { SchedulingQueue, UNSCHEDULABLE_MS_MAX } from "#scheduler/queue.ts";
 
 const one = (key: string, priority = 0, signature = key) => ({ key, priority, signature });
