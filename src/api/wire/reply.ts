@@ -94,9 +94,16 @@ async function stream(
   return size;
 }
 
-function bytesOf(slice: Slice): Bytes {
+function bytesOfSlice(slice: Slice): Bytes {
   const bytes = new Bytes(bytesMaxOf(slice));
   bytes.addSlice(slice);
+  return bytes;
+}
+
+function bytesOfPiece(piece: Piece): Bytes {
+  const size = piece.reduce((sum, part) => sum + part.length, 0);
+  const bytes = new Bytes(size + CRLF.length);
+  for (const part of piece) bytes.addBytes(part);
   return bytes;
 }
 
@@ -107,43 +114,41 @@ async function send(writer: Writer, bytes: Bytes): Promise<void> {
   bytes.release();
 }
 
-function sendMade(writer: Writer, slice: Slice, framed: boolean): Promise<void> {
-  const bytes = bytesOf(slice);
-  if (framed) bytes.frame();
-  return send(writer, bytes);
+/** A body in parts: each becomes bytes when the client is ready for it. */
+interface Parts<T> {
+  readonly parts: Iterator<T>;
+  readonly bytesOf: (part: T) => Bytes;
 }
 
-/** Others get their turn between two slices, also where the client takes all at once. */
-async function sendSlices(writer: Writer, slices: Iterable<Slice>, framed: boolean): Promise<void> {
-  for (const slice of slices) {
-    await sendMade(writer, slice, framed);
-    await nextTurn();
-    if (writer.closed) return;
-  }
-  if (framed) writer.write(END);
-}
-
-function* chained<T>(first: T, second: T, rest: Iterator<T>): Generator<T> {
-  yield first;
-  yield second;
-  for (let next = rest.next(); next.done !== true; next = rest.next()) yield next.value;
-}
-
-async function replySlices(
+/** Others get their turn between two parts, also where the client takes all at once. */
+async function replyParts<T>(
   writer: Writer,
   response: Response,
-  slices: Iterator<Slice>,
+  { parts, bytesOf }: Parts<T>,
   options: ReplyOptions,
 ): Promise<void> {
-  const first = slices.next();
+  const first = parts.next();
   if (first.done === true) return;
-  const second = slices.next();
-  if (second.done !== true) {
-    writer.write(headOf(response, options, options.chunks ? CHUNKED : ""));
-    await sendSlices(writer, chained(first.value, second.value, slices), options.chunks);
-    return;
+  let next = parts.next();
+  let bytes = bytesOf(first.value);
+  if (next.done === true) return sendWhole(writer, response, bytes, options);
+  if (options.chunks) bytes.frame();
+  // One packet with the first part of what it announces.
+  putHead(writer, bytes, headOf(response, options, options.chunks ? CHUNKED : ""));
+  await send(writer, bytes);
+  while (next.done !== true) {
+    await nextTurn();
+    if (writer.closed) return;
+    bytes = bytesOf(next.value);
+    if (options.chunks) bytes.frame();
+    await send(writer, bytes);
+    next = parts.next();
   }
-  await sendWhole(writer, response, bytesOf(first.value), options);
+  if (options.chunks) writer.write(END);
+}
+
+function putHead(writer: Writer, bytes: Bytes, head: string): void {
+  if (!bytes.putBefore(head)) writer.write(head);
 }
 
 function sendWhole(
@@ -152,45 +157,8 @@ function sendWhole(
   bytes: Bytes,
   options: ReplyOptions,
 ): Promise<void> {
-  const head = headOf(response, options, `content-length: ${bytes.size}\r\n`);
-  if (!bytes.putBefore(head)) writer.write(head);
+  putHead(writer, bytes, headOf(response, options, `content-length: ${bytes.size}\r\n`));
   return send(writer, bytes);
-}
-
-function bytesOfPiece(piece: Piece): Bytes {
-  const size = piece.reduce((sum, part) => sum + part.length, 0);
-  const bytes = new Bytes(size + CRLF.length);
-  for (const part of piece) bytes.addBytes(part);
-  return bytes;
-}
-
-/** Others get their turn between two pieces. */
-async function sendPieces(writer: Writer, pieces: Iterable<Piece>, framed: boolean): Promise<void> {
-  for (const piece of pieces) {
-    const bytes = bytesOfPiece(piece);
-    if (framed) bytes.frame();
-    await send(writer, bytes);
-    await nextTurn();
-    if (writer.closed) return;
-  }
-  if (framed) writer.write(END);
-}
-
-async function replyPieces(
-  writer: Writer,
-  response: Response,
-  pieces: Iterator<Piece>,
-  options: ReplyOptions,
-): Promise<void> {
-  const first = pieces.next();
-  if (first.done === true) return;
-  const second = pieces.next();
-  if (second.done !== true) {
-    writer.write(headOf(response, options, options.chunks ? CHUNKED : ""));
-    await sendPieces(writer, chained(first.value, second.value, pieces), options.chunks);
-    return;
-  }
-  await sendWhole(writer, response, bytesOfPiece(first.value), options);
 }
 
 /** Events as they come: one that goes to many costs each of them a write, and no stream. */
@@ -237,6 +205,21 @@ export function replyWhole(writer: Writer, response: Response, options: ReplyOpt
   return true;
 }
 
+/** Undefined where the body is not in parts. */
+function sendParts(
+  writer: Writer,
+  response: Response,
+  options: ReplyOptions,
+): Promise<void> | undefined {
+  const slices = slicesOf(response);
+  if (slices !== undefined) {
+    return replyParts(writer, response, { parts: slices, bytesOf: bytesOfSlice }, options);
+  }
+  const pieces = piecesOf(response);
+  if (pieces === undefined) return undefined;
+  return replyParts(writer, response, { parts: pieces, bytesOf: bytesOfPiece }, options);
+}
+
 /**
  * Resolves when the answer was handed to the socket, or the client is gone. Ends the connection
  * where the body fails on its way: there is no other way to say that.
@@ -259,14 +242,8 @@ export async function reply(
     await body?.cancel();
     return;
   }
-  const slices = slicesOf(response);
-  if (slices !== undefined) {
-    return replySlices(writer, response, slices, options).catch(() => writer.destroy());
-  }
-  const pieces = piecesOf(response);
-  if (pieces !== undefined) {
-    return replyPieces(writer, response, pieces, options).catch(() => writer.destroy());
-  }
+  const inParts = sendParts(writer, response, options);
+  if (inParts !== undefined) return inParts.catch(() => writer.destroy());
   const length = response.headers.get("content-length");
   const framed = length === null && options.chunks;
   const chunks = framed ? CHUNKED : "";
