@@ -111,14 +111,15 @@ test("for a slow reader only the newest state of each object waits", async () =>
 
 test("many objects come in parts, and the last one says that it was all", async () => {
   const many = limits.threadObjectsMax;
-  const { cache, synced } = shown(...Array.from({ length: many + 1 }, (_, i) => `s${i}`));
+  const { cache, synced } = shown(...Array.from({ length: 2 * many + 1 }, (_, i) => `s${i}`));
   const { sent, send, take, turns } = slowReader();
   synced();
   new Feed([{ resource: "services", cache }], send);
   await turns();
   await take();
-  expect(sent.map((portions) => names(portions)?.length)).toEqual([many, 1]);
-  expect(sent.map(([portion]) => portion?.synced)).toEqual([false, true]);
+  await take();
+  expect(sent.map((portions) => names(portions)?.length)).toEqual([many, many, 1]);
+  expect(sent.map(([portion]) => portion?.synced)).toEqual([false, false, true]);
 });
 
 test("what is not wanted is not fed", async () => {

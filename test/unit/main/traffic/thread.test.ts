@@ -9,11 +9,17 @@ import { fakeClock } from "#test/support/clock.ts";
 import type { Message } from "../../../../src/main/traffic/calls.ts";
 import { type OpenThread, startThread } from "../../../../src/main/traffic/thread.ts";
 
+/** Who looks at the caches. */
+let followers = 0;
+
 const NOTHING: Shown<ApiObject> = {
   get: () => undefined,
   list: () => [],
   indexed: () => [],
-  onChange: () => () => {},
+  onChange: () => {
+    followers++;
+    return () => void followers--;
+  },
   synced: true,
   whenSynced: () => Promise.resolve(),
 };
@@ -150,8 +156,10 @@ test("what it watches is told of, and forgotten with it", async () => {
   await clock.settle();
   watched.get("pair")?.();
   expect(threads[0]?.calls.at(-1)).toBe("changed");
+  const before = followers;
   threads[0]?.end("gone");
   expect(watched.size).toBe(0);
+  expect(followers).toBeLessThan(before);
 });
 
 test("after its stop there is no other one, though it hangs", async () => {
