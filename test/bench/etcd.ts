@@ -156,8 +156,10 @@ async function measureApi(etcd: string, apiserver: string): Promise<Measured> {
   const loads: { ours: Loads[]; peers: Loads[] } = { ours: [], peers: [] };
   for (let round = 1; round <= rounds; round++) {
     say(`load, round ${round} of ${rounds}`);
-    loads.ours.push(await turn(ours, theirs, round));
-    loads.peers.push(await turn(theirs, ours, round));
+    const [mine, other] = [await turn(ours, theirs, round), await turn(theirs, ours, round)];
+    loads.ours.push(mine);
+    loads.peers.push(other);
+    say(roundLine({ ours: [mine], peers: [other] }));
   }
   halt(ours.program, "SIGCONT");
   await close();
@@ -170,6 +172,10 @@ const RATIOS = [
   ["list of 5,000 pods, p50", "list-pods", "p50Ms", 5],
   ["fan-out to 500 watchers, p50", "watch-fanout-500", "p50Ms", 1],
 ] as const;
+
+/** What one round says: the first one is that of programs which have just begun. */
+const roundLine = (measured: Measured): string =>
+  RATIOS.map(([, op, pick]) => `${op} ${timesAsFast(measured, op, pick)?.toFixed(2)}x`).join(", ");
 
 function apiFigures(measured: Measured): Figure[] {
   return RATIOS.map(([what, op, pick, floor]) => ({
