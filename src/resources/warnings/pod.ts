@@ -2,6 +2,7 @@
  * What a pod's author should know though it is allowed: shown by clients, logged by nobody.
  * https://kubernetes.io/docs/reference/using-api/#api-warnings
  */
+import { oncePerSpec } from "#resources/samespec.ts";
 import type { ObjectMeta, Pod, PodSpec, PodTemplateSpec } from "#resources/types.gen.ts";
 import { labelErrors } from "#resources/validate/text.ts";
 import { ipWarnings } from "#resources/warnings/addresses.ts";
@@ -152,12 +153,19 @@ export function nameWarnings(name: string | undefined, use: string): string[] {
   ];
 }
 
+/** Of pods without annotations, as most are: these alone count beside the spec. */
+const bareWarnings = oncePerSpec(({ spec }) =>
+  spec === undefined ? [] : specWarnings(spec, undefined, ""),
+);
+
 /** Changes of pods are seldom made by people. */
 export function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (old !== undefined) return [];
+  const { metadata, spec } = pod;
+  const isBare = spec === undefined || metadata?.annotations === undefined;
   return [
-    ...nameWarnings(pod.metadata?.name, "the Pod's hostname"),
-    ...(pod.spec === undefined ? [] : specWarnings(pod.spec, pod.metadata, "")),
+    ...nameWarnings(metadata?.name, "the Pod's hostname"),
+    ...(isBare ? bareWarnings(pod) : specWarnings(spec, metadata, "")),
   ];
 }
 
