@@ -1,7 +1,8 @@
 /**
- * Bytes from pod to pod on two nodes, beside node to node on the same links: as fast as the
- * processors go, where the same links, bridges and routes by hand are the yardstick, and over links
- * of a board's speed.
+ * Bytes from pod to pod on two nodes, beside node to node on the same links: over links of a
+ * board's speed, and as fast as the processors go. There what counts is what the kernel does for
+ * the same links, bridges and routes by hand with connection tracking, which Services cannot do
+ * without: answers of their endpoints look like other packets between pods until looked up.
  */
 import { createNetworkAgent } from "#agents/network/agent.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
@@ -26,6 +27,8 @@ const ROUNDS = 7;
 const LINK_ROUNDS = 3;
 /** Each has a pod on either node. */
 const SERVICES = 50;
+/** Where processors are the limit: of what the kernel does by hand. */
+const OF_BY_HAND = 0.95;
 /** What small boards have. */
 const LINK_GIGABITS = 1;
 
@@ -167,12 +170,12 @@ function rowsOf(mode: Mode, floor: number, { ours, bare, tracked, slow }: Figure
     {
       what: `${what}, as fast as the processors go`,
       measured: `${told(ours)}; by processor time a byte ${byTime(ours)}`,
-      floor: percent(floor),
+      floor: `${percent(OF_BY_HAND)} of by hand with connection tracking`,
       yardstick:
         `node to node: ${ours.node.gigabits.toFixed(2)} Gbit/s; the same by hand: ` +
         `${percent(shareOf(bare))} (${byTime(bare)}), ` +
         `with connection tracking ${percent(shareOf(tracked))} (${byTime(tracked)})`,
-      met: shareOf(ours) >= floor,
+      met: shareOf(ours) >= OF_BY_HAND * shareOf(tracked),
     },
   ];
 }
