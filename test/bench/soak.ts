@@ -12,11 +12,15 @@ import { parseArgs } from "node:util";
 import { measureAll, measuring } from "#test/bench/ends.ts";
 import { buildBramble, loadProgram } from "#test/bench/programs.ts";
 import { type BenchServer, startServer } from "#test/bench/server.ts";
+import { median } from "#test/bench/statistics.ts";
 
 const GET_P99_MS_MAX = 50;
-/** Of the memory after the first minute: what garbage that waits for its collection may add. */
-const GROWTH_MAX = 1.1;
-const SETTLED_SECONDS = 60;
+/**
+ * The middle of the last minute over that of the second one: garbage that waits for its collection
+ * comes and goes by a tenth meanwhile.
+ */
+const GROWTH_MAX = 1.05;
+const MINUTE = 60;
 
 interface Look {
   readonly seconds: number;
@@ -73,15 +77,19 @@ async function hold(server: BenchServer): Promise<Look[]> {
 /** What was broken, in words. */
 function faultsOf(looks: readonly Look[]): string[] {
   const last = looks.at(-1);
-  const settled = looks.filter(({ seconds }) => seconds >= SETTLED_SECONDS);
-  const [first] = settled;
-  if (last === undefined || first === undefined) return ["it ran for less than a minute"];
-  const rssMbMax = Math.max(...settled.map(({ rssMb }) => rssMb));
+  if (last === undefined || last.seconds < 3 * MINUTE) return ["it ran for less than 3 minutes"];
+  const rssMbOfMinute = (until: number): number =>
+    median(
+      looks.flatMap(({ seconds, rssMb }) =>
+        seconds > until - MINUTE && seconds <= until ? [rssMb] : [],
+      ),
+    );
+  const [first, final] = [rssMbOfMinute(2 * MINUTE), rssMbOfMinute(last.seconds)];
   const late = looks.filter(({ p99_ms }) => p99_ms > GET_P99_MS_MAX);
   return [
     ...(last.errors > 0 ? [`${last.errors} requests failed`] : []),
     ...(last.watchers < Number(flags.watchers) ? [`${last.watchers} watches are left`] : []),
-    ...(rssMbMax > first.rssMb * GROWTH_MAX ? [`${first.rssMb} MB grew to ${rssMbMax} MB`] : []),
+    ...(final > first * GROWTH_MAX ? [`${first} MB grew to ${final} MB`] : []),
     ...late.map(({ seconds, p99_ms }) => `p99 of a GET is ${p99_ms} ms at ${seconds} s`),
   ];
 }
