@@ -70,9 +70,10 @@ func call(method, path, ctype, body string) time.Duration {
 	return took
 }
 
-func configMap(name string, i int, text string) string {
-	return fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"labels":{"shard":"s%d"}},"data":{"a":%q}}`,
-		name, i%shards, strings.Repeat("x", 500)+text)
+// configMap is as large however it came to be: what is held stays the same in size.
+func configMap(name string, i int, n int) string {
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":%q,"labels":{"shard":"s%d"},"annotations":{"n":"%06d"}},"data":{"a":%q}}`,
+		name, i%shards, n, fmt.Sprintf("%s%06d", strings.Repeat("x", 500), n))
 }
 
 func pod(i int) string {
@@ -91,7 +92,7 @@ func fill() {
 				if i%4 == 3 {
 					call("POST", base+"/pods", "application/json", pod(i))
 				} else {
-					call("POST", base+"/configmaps", "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, ""))
+					call("POST", base+"/configmaps", "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, 0))
 				}
 			}
 		}()
@@ -154,12 +155,12 @@ func step(n int) {
 		gets = append(gets, took)
 		mu.Unlock()
 	case k < 14:
-		call("PATCH", path, "application/merge-patch+json", fmt.Sprintf(`{"metadata":{"annotations":{"n":"%d"}}}`, n))
+		call("PATCH", path, "application/merge-patch+json", fmt.Sprintf(`{"metadata":{"annotations":{"n":"%06d"}}}`, n))
 	case k < 17:
-		call("PUT", path, "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, fmt.Sprint(n)))
+		call("PUT", path, "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, n))
 	case k < 19:
 		name := fmt.Sprintf("new-%d", n)
-		call("POST", base+"/configmaps", "application/json", configMap(name, n, ""))
+		call("POST", base+"/configmaps", "application/json", configMap(name, n, n))
 		call("DELETE", base+"/configmaps/"+name, "", "")
 	default:
 		call("GET", base+"/pods?limit=500", "", "")
