@@ -4,6 +4,7 @@
  * costs 10 MB.
  */
 import type { Socket, SocketHandler } from "bun";
+import { keepNewest } from "#base/bounded.ts";
 import { messageOf } from "#base/errors.ts";
 import { decodeHeaders, encodeHeaders } from "#base/hpack.ts";
 
@@ -251,8 +252,8 @@ export class Http2Connection {
     let headers = this.#decoded.get(key);
     if (headers === undefined) {
       headers = decodeHeaders(block);
-      if (this.#decoded.size >= BLOCKS_MAX) this.#decoded.clear();
       this.#decoded.set(key, headers);
+      keepNewest(this.#decoded, BLOCKS_MAX);
     }
     return headers;
   }

@@ -36,25 +36,34 @@ function text(level: Level, message: string, fields: Fields, timeMs: number): st
   return [time, level.toUpperCase().padEnd(5), message, ...pairs].join(" ");
 }
 
-export function createLog(options: LogOptions, bound: Fields = {}): Log {
+/** A log that hands over what matters as much as `least`; a part's name is among the fields. */
+export function logTo(
+  least: Level,
+  tell: (level: Level, message: string, fields: Fields) => void,
+  bound: Fields = {},
+): Log {
   const at =
     (level: Level) =>
     (message: string, fields: Fields = {}) => {
-      if (RANK[level] < RANK[options.level]) return;
-      const all = { ...bound, ...fields };
-      const line =
-        options.format === "json"
-          ? JSON.stringify({ time: new Date(options.now()).toISOString(), level, message, ...all })
-          : text(level, message, all, options.now());
-      options.write(`${line}\n`, level);
+      if (RANK[level] >= RANK[least]) tell(level, message, { ...bound, ...fields });
     };
   return {
     debug: at("debug"),
     info: at("info"),
     warn: at("warn"),
     error: at("error"),
-    part: (name) => createLog(options, { ...bound, part: name }),
+    part: (name) => logTo(least, tell, { ...bound, part: name }),
   };
+}
+
+export function createLog({ level: least, format, now, write }: LogOptions): Log {
+  return logTo(least, (level, message, fields) => {
+    const line =
+      format === "json"
+        ? JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...fields })
+        : text(level, message, fields, now());
+    write(`${line}\n`, level);
+  });
 }
 
 export const silentLog: Log = createLog({

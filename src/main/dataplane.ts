@@ -10,7 +10,7 @@ import type { Flows } from "#agents/network/flows.ts";
 import { createIptablesWriter } from "#agents/network/iptables.ts";
 import { createNftablesWriter } from "#agents/network/nftables.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
-import { ownCidrs } from "#agents/network/plan.ts";
+import { type Family, ownCidrs } from "#agents/network/plan.ts";
 import type { TableWriter } from "#agents/network/tables.ts";
 import { createPolicyAgent } from "#agents/policy/agent.ts";
 import { createProxyAgent, type ProxyAgent } from "#agents/proxy/agent.ts";
@@ -39,8 +39,6 @@ const ownersOf = ({ disable }: NodeSettings): string[] => [
   ...(disable.includes("proxy") ? [] : ["proxy"]),
   "network",
 ];
-
-export type Family = "IPv4" | "IPv6";
 
 /** The families of the cluster: IPv4, and IPv6 where its ranges name one of it. */
 export const familiesOf = (clusterCidr: string): Family[] =>

@@ -4,6 +4,7 @@
  * quicker where there are few ways, as for most patterns.
  */
 import { patternOf } from "#api/cel/functions/patterns.ts";
+import { keepNewest } from "#base/bounded.ts";
 
 type Fits = (text: string) => boolean;
 
@@ -56,7 +57,8 @@ export function fitsPattern(pattern: string, text: string): boolean {
   let test = tests.get(pattern);
   if (test === undefined) {
     test = compiled(pattern);
-    if (tests.size < PATTERNS_MAX) tests.set(pattern, test);
+    tests.set(pattern, test);
+    keepNewest(tests, PATTERNS_MAX);
   }
   return test(text);
 }

@@ -1,29 +1,20 @@
 /** DNS and Ingress in a thread of their own: what they need of the process they ask it for. */
+import type { Family } from "#agents/network/plan.ts";
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
 import { realClock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
-import type { Fields, Level, Log } from "#base/log.ts";
+import { type Level, type Log, logTo } from "#base/log.ts";
 import { realRandom } from "#base/random.ts";
 import { Replica } from "#client/replica.ts";
 import { Calls, type Message } from "./calls.ts";
 import { startTraffic, type Traffic, type TrafficAround, type TrafficSettings } from "./traffic.ts";
 import { idOf, type ObjectRef, type ProcessOffers, type ThreadOffers } from "./words.ts";
 
-const LEVELS: readonly Level[] = ["debug", "info", "warn", "error"];
-
 /** The lines are written by the process; those that nobody reads are not sent. */
-function sentLog(calls: Calls<ProcessOffers>, least: Level, part = ""): Log {
-  const at =
-    (level: Level) =>
-    (message: string, fields: Fields = {}) => {
-      if (LEVELS.indexOf(level) < LEVELS.indexOf(least)) return;
-      calls.ask("log", { level, part, message, fields }).catch(() => {});
-    };
-  return {
-    ...{ debug: at("debug"), info: at("info"), warn: at("warn"), error: at("error") },
-    part: (name) => sentLog(calls, least, name),
-  };
-}
+const sentLog = (calls: Calls<ProcessOffers>, least: Level): Log =>
+  logTo(least, (level, message, { part = "", ...fields }) => {
+    calls.ask("log", { level, part: String(part), message, fields }).catch(() => {});
+  });
 
 /** Secrets that the process looks at for us. */
 class SentObjects implements ObjectSource {
@@ -65,7 +56,7 @@ export function serveThread({ post, onRejection }: ThreadPort): (message: Messag
   const replica = new Replica();
   let traffic: Traffic | undefined;
   const start = (settings: TrafficSettings): void => {
-    const writer = (family: "IPv4" | "IPv6"): TrafficAround["writers"] => ({
+    const writer = (family: Family): TrafficAround["writers"] => ({
       [family]: {
         apply: (owner: string, rules: Parameters<ProcessOffers["apply"]>[2]) =>
           calls.ask("apply", family, owner, rules),

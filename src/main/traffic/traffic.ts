@@ -2,6 +2,7 @@
 import { createDnsAgent } from "#agents/dns/agent.ts";
 import { IngressAgent } from "#agents/ingress/agent.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
+import type { Family } from "#agents/network/plan.ts";
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -19,7 +20,7 @@ export interface TrafficSettings {
   ingress?: { host: string; httpPort: number; tlsPort: number; accessLog?: string };
 }
 
-export type Families<T> = Partial<Record<"IPv4" | "IPv6", T>>;
+export type Families<T> = Partial<Record<Family, T>>;
 
 export interface TrafficAround {
   caches: ShownCaches;

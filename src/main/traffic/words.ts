@@ -1,5 +1,6 @@
 /** What the process and the thread of its DNS and Ingress say to each other. */
 import type { RuleSet } from "#agents/network/packets.ts";
+import type { Family } from "#agents/network/plan.ts";
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
 import type { Fields, Level } from "#base/log.ts";
 import type { RunResult } from "#base/process.ts";
@@ -30,7 +31,7 @@ export interface ThreadOffers {
 /** What the thread has the process do. */
 export interface ProcessOffers {
   run(argv: readonly string[]): Promise<RunResult>;
-  apply(family: "IPv4" | "IPv6", owner: string, rules: RuleSet): Promise<void>;
+  apply(family: Family, owner: string, rules: RuleSet): Promise<void>;
   mark(ports: string | undefined): Promise<void>;
   object(...ref: ObjectRef): ReturnType<ObjectSource["get"]>;
   /** `changed` is told of it from now on. */

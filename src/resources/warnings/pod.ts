@@ -143,6 +143,9 @@ function specWarnings(spec: PodSpec, meta: ObjectMeta | undefined, base: string)
   ];
 }
 
+export const templateWarnings = (template: PodTemplateSpec | undefined, path: string): string[] =>
+  template?.spec === undefined ? [] : specWarnings(template.spec, template.metadata, path);
+
 /** Of a name that becomes a host's, where it is no label of DNS. */
 export function nameWarnings(name: string | undefined, use: string): string[] {
   const problems = labelErrors(name ?? "");
@@ -154,20 +157,14 @@ export function nameWarnings(name: string | undefined, use: string): string[] {
 }
 
 /** Of pods without annotations, as most are: these alone count beside the spec. */
-const bareWarnings = oncePerSpec(({ spec }) =>
-  spec === undefined ? [] : specWarnings(spec, undefined, ""),
-);
+const bareWarnings = oncePerSpec(({ spec }) => templateWarnings(spec && { spec }, ""));
 
 /** Changes of pods are seldom made by people. */
 export function podWarnings(pod: Pod, old: Pod | undefined): string[] {
   if (old !== undefined) return [];
-  const { metadata, spec } = pod;
-  const isBare = spec === undefined || metadata?.annotations === undefined;
+  const { metadata } = pod;
   return [
     ...nameWarnings(metadata?.name, "the Pod's hostname"),
-    ...(isBare ? bareWarnings(pod) : specWarnings(spec, metadata, "")),
+    ...(metadata?.annotations === undefined ? bareWarnings(pod) : templateWarnings(pod, "")),
   ];
 }
-
-export const templateWarnings = (template: PodTemplateSpec | undefined, path: string): string[] =>
-  template?.spec === undefined ? [] : specWarnings(template.spec, template.metadata, path);

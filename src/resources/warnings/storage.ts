@@ -7,6 +7,7 @@ import type {
 } from "#resources/types.gen.ts";
 import { claimSpecWarnings } from "#resources/warnings/amounts.ts";
 import { annotated } from "#resources/warnings/annotated.ts";
+import { goneWarnings } from "#resources/warnings/gone.ts";
 import {
   expressionWarnings,
   labelDeprecation,
@@ -22,15 +23,6 @@ const VOLUME_ANNOTATIONS: ReadonlyArray<readonly [string, string]> = [
     'deprecated since v1.31; use "mountOptions" attribute instead',
   ],
 ];
-const VOLUMES_GONE = [
-  ["cephfs", "deprecated in v1.28, non-functional in v1.31+"],
-  ["photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"],
-  ["scaleIO", "deprecated in v1.16, non-functional in v1.22+"],
-  ["storageos", "deprecated in v1.22, non-functional in v1.25+"],
-  ["glusterfs", "deprecated in v1.25, non-functional in v1.26+"],
-  ["rbd", "deprecated in v1.28, non-functional in v1.31+"],
-] as const;
-
 export function volumeWarnings(volume: PersistentVolume): string[] {
   const { spec = {} } = volume;
   const recycle =
@@ -44,11 +36,7 @@ export function volumeWarnings(volume: PersistentVolume): string[] {
     ...(spec.nodeAffinity?.required?.nodeSelectorTerms ?? []).flatMap((term, i) =>
       termWarnings(term, `spec.nodeAffinity.required.nodeSelectorTerms[${i}]`),
     ),
-    ...VOLUMES_GONE.flatMap(([field, message]) =>
-      spec[field] === undefined
-        ? []
-        : [`spec.${field === "storageos" ? "storageOS" : field}: ${message}`],
-    ),
+    ...goneWarnings(spec, "spec", ["flocker", "quobyte"]),
   ];
 }
 

@@ -1,34 +1,17 @@
 /** Volumes that are gone or going, and files that hide one another within a volume. */
 import type { Volume } from "#resources/types.gen.ts";
 import { claimSpecWarnings } from "#resources/warnings/amounts.ts";
+import { goneWarnings } from "#resources/warnings/gone.ts";
 
-/** Kinds of volumes by the field that names them, as far as upstream warns of them. */
-const GONE: ReadonlyArray<readonly [keyof Volume, string]> = [
-  ["photonPersistentDisk", "deprecated in v1.11, non-functional in v1.16+"],
-  ["gitRepo", "deprecated in v1.11, and disabled by default in v1.33+"],
-  ["scaleIO", "deprecated in v1.16, non-functional in v1.22+"],
-  ["flocker", "deprecated in v1.22, non-functional in v1.25+"],
-  ["storageos", "deprecated in v1.22, non-functional in v1.25+"],
-  ["quobyte", "deprecated in v1.22, non-functional in v1.25+"],
-  ["glusterfs", "deprecated in v1.25, non-functional in v1.26+"],
-  ["ephemeral", ""],
-  ["cephfs", "deprecated in v1.28, non-functional in v1.31+"],
-  ["rbd", "deprecated in v1.28, non-functional in v1.31+"],
-];
-/** Upstream's own name of the field. */
-const FIELD_NAMES: Readonly<Record<string, string>> = { storageos: "storageOS" };
-
-export function volumeWarnings(volumes: readonly Volume[] | undefined, path: string): string[] {
-  return (volumes ?? []).flatMap((volume, at) =>
-    GONE.flatMap(([field, message]) => {
-      if (volume[field] === undefined) return [];
-      const place = `${path}[${at}].${FIELD_NAMES[field] ?? field}`;
-      if (message !== "") return [`${place}: ${message}`];
-      const template = volume.ephemeral?.volumeClaimTemplate;
-      return claimSpecWarnings(template?.spec, `${place}.volumeClaimTemplate.spec`);
-    }),
-  );
-}
+export const volumeWarnings = (volumes: readonly Volume[] | undefined, path: string): string[] =>
+  (volumes ?? []).flatMap((volume, at) => {
+    const place = `${path}[${at}]`;
+    const claim = volume.ephemeral?.volumeClaimTemplate?.spec;
+    return [
+      ...goneWarnings(volume, place),
+      ...claimSpecWarnings(claim, `${place}.ephemeral.volumeClaimTemplate.spec`),
+    ];
+  });
 
 interface File {
   readonly path: string;

@@ -18,6 +18,7 @@ import { services } from "#resources/kinds/service.ts";
 import { must, openSite, type Site, type SiteNode, v6Of } from "#test/host/network/site.ts";
 import { caughtUp } from "#test/support/caughtup.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
+import { until } from "#test/support/lab.ts";
 import { service, slice } from "#test/unit/agents/proxy/build.ts";
 
 type Pod = Awaited<ReturnType<Site["pod"]>>;
@@ -28,6 +29,7 @@ const CLUSTER = "10.42.0.0/16,fd00:42::/56";
 const PATIENCE_S = 25;
 /** A connection that nobody ends goes on for a quarter of an hour. */
 const HOLD_MS = 60_000;
+const SEEN_MS_MAX = 60_000;
 const FAMILIES = [
   { family: "IPv4", at: 0, vip: "10.43.0.7", iptables: "iptables" },
   { family: "IPv6", at: 1, vip: "fd00:43::7", iptables: "ip6tables" },
@@ -83,14 +85,6 @@ afterAll(async () => {
   await site.close();
 }, 180_000);
 
-async function until(what: string, is: () => Promise<boolean>): Promise<void> {
-  const deadline = performance.now() + 60_000;
-  while (!(await is())) {
-    if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-    await Bun.sleep(50);
-  }
-}
-
 /** Entries of the node's kernel for connections that arrive at the pod. */
 async function entries(on: SiteNode, ip: string): Promise<string[]> {
   const family = ip.includes(":") ? "ipv6" : "ipv4";
@@ -126,7 +120,7 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
   async function ask(from: Run, url: string, led: { by: SiteNode; to: Pod; patienceS?: number }) {
     const curl = ["curl", "-gsS", "--max-time", String(led.patienceS ?? PATIENCE_S), url];
     const answer = from(curl).then(({ stdout, stderr }) => stdout.split(" ")[0] || stderr);
-    await until("the first packet", async () => {
+    await until("the first packet", SEEN_MS_MAX, async () => {
       const found = await entries(led.by, ipOf(led.to));
       return found.some((line) => line.includes("SYN_SENT"));
     });
@@ -160,7 +154,9 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
     expect(await entries(n1, ipOf(old))).toHaveLength(1);
     await old.stop();
     await n1.pods.detach(old);
-    await until("the entry is gone", async () => (await entries(n1, ipOf(old))).length === 0);
+    await until("the entry is gone", SEEN_MS_MAX, async () => {
+      return (await entries(n1, ipOf(old))).length === 0;
+    });
     // 0: it ended by itself, the time was not over.
     expect(await client.exited).toBe(0);
   }, 120_000);

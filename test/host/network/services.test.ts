@@ -21,6 +21,7 @@ import type { ServiceSpec } from "#resources/types.gen.ts";
 import { must, openSite, type Site, type SiteNode } from "#test/host/network/site.ts";
 import { caughtUp } from "#test/support/caughtup.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
+import { until } from "#test/support/lab.ts";
 import { service, slice } from "#test/unit/agents/proxy/build.ts";
 
 type Pod = Awaited<ReturnType<Site["pod"]>>;
@@ -64,6 +65,8 @@ function sctpInit(port: number): string {
 const FOREIGN_TABLE =
   "table inet others {\n set s { type ipv4_addr; }\n chain c { tcp dport 9 drop; }\n}\n";
 
+/** The look at routes that nobody tells of. */
+const WAY_MS_MAX = 60_000;
 const AFFINITY_SECONDS = 1;
 /** That all of them lead to one of three pods by chance: once in half a million runs. */
 const AFFINITY_TRIES = 13;
@@ -373,24 +376,17 @@ describe.each(["iptables", "nftables"] as const)("Services by %s", (mode) => {
 
   test("a node whose LAN has no router reaches Services as well", async () => {
     const ways = () => must(n1.run, ["ip", "route", "show", "10.43.0.0/16", "proto", "171"]);
-    const until = async (what: string, is: () => Promise<boolean>) => {
-      const deadline = performance.now() + 60_000;
-      while (!(await is())) {
-        if (performance.now() > deadline) throw new Error(`not in time: ${what}`);
-        await Bun.sleep(100);
-      }
-    };
     const spec = { clusterIP: "10.43.0.19", ports: [{ port: 80 }] };
     await serve("routed", spec, [at(0, n1), at(2, n2)]);
     expect(await ways()).toBe("");
     const [router] = (await must(n1.run, ["ip", "route", "show", "default"])).split("\n");
     await must(n1.run, ["ip", "route", "del", "default"]);
-    await until("a way", async () => (await ways()).includes(" dev eth0 "));
+    await until("a way", WAY_MS_MAX, async () => (await ways()).includes(" dev eth0 "));
     const all = async () => Object.keys(byPod(await http(n1.run, "http://10.43.0.19/", 60)));
     expect((await all()).sort()).toEqual(["a", "c"]);
     const words = (router ?? "").trim().split(" ");
     await must(n1.run, ["ip", "route", "add", ...words]);
-    await until("the way is gone", async () => (await ways()) === "");
+    await until("the way is gone", WAY_MS_MAX, async () => (await ways()) === "");
     expect((await all()).sort()).toEqual(["a", "c"]);
   }, 360_000);
 
