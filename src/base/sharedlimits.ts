@@ -8,6 +8,8 @@ export const sharedLimits = {
   etcdMsMax: 10_000,
   /** A member that answers nothing is noticed this often. */
   etcdLookMs: 3_000,
+  /** Until a member said whether it leads. */
+  etcdLeaderMsMax: 1_000,
   /** A watch that is behind after this, for other users write or it was cut, is looked at. */
   etcdProgressMs: 100,
   /** Keys of one page while the state is loaded. */

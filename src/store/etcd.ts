@@ -114,9 +114,10 @@ class EtcdStore implements contract.Store {
     });
     // A member that hangs is left for another one, also when nobody asks for anything. What fails
     // is told by the members, and followed at the next one.
-    void repeat(clock, limits.etcdLookMs, this.#ending.signal, () =>
-      this.#catchUp.fresh().catch(() => undefined),
-    );
+    void repeat(clock, limits.etcdLookMs, this.#ending.signal, async () => {
+      await this.#catchUp.fresh().catch(() => undefined);
+      if (!this.#ending.signal.aborted) await this.#members.preferLeader();
+    });
   }
 
   revision(): number {

@@ -1,6 +1,6 @@
 /**
- * The members of an etcd cluster: one of them is spoken to at a time, the next one as soon as it
- * fails. What was asked is asked again until its time is over.
+ * The members of an etcd cluster: one of them is spoken to at a time, the leader where it can be
+ * reached, the next one as soon as it fails. What was asked is asked again until its time is over.
  */
 import { type Clock, sleep } from "#base/clock.ts";
 import { messageOf, OperatorError, TimeoutError } from "#base/errors.ts";
@@ -8,6 +8,7 @@ import { createGrpc, GrpcError, grpcCodes, type TalkingGrpc } from "#base/grpc.t
 import type { NetworkEndpoint } from "#base/http2.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
+import { type StatusAnswer, statusAnswer } from "#store/etcd/messages.ts";
 import { StorageError } from "#store/store.ts";
 
 /** PEM texts. */
@@ -34,6 +35,8 @@ export interface Answer {
 const BACKOFF_MS_FIRST = 20;
 const BACKOFF_MS_MAX = 500;
 const PORT = 2379;
+const STATUS = "etcdserverpb.Maintenance/Status";
+const EMPTY = new Uint8Array();
 
 /** @throws OperatorError naming the address that is none. */
 export function endpointOf(text: string, tls: EtcdTls | undefined): NetworkEndpoint {
@@ -58,6 +61,8 @@ export class Members {
   readonly #endpoints: readonly NetworkEndpoint[];
   #at = 0;
   #current: TalkingGrpc | undefined;
+  /** Of members that were left for the leader: what they were asked is answered yet. */
+  readonly #left = new Set<TalkingGrpc>();
   #closed = false;
   /** Failures since a member answered. */
   #failures = 0;
@@ -69,15 +74,62 @@ export class Members {
 
   /** The member that is spoken to. */
   current(): TalkingGrpc {
-    const endpoint = this.#endpoints[this.#at % this.#endpoints.length];
-    if (this.#closed || endpoint === undefined) throw new StorageError("the datastore is closed");
-    this.#current ??= createGrpc({
+    if (this.#closed) throw new StorageError("the datastore is closed");
+    this.#current ??= this.#connect(this.#at);
+    return this.#current;
+  }
+
+  #connect(at: number): TalkingGrpc {
+    const endpoint = this.#endpoints[at % this.#endpoints.length];
+    if (endpoint === undefined) throw new StorageError("the datastore has no address");
+    return createGrpc({
       endpoint,
       connectMsMax: limits.etcdConnectMsMax,
       // Watches of a member that lost its leader end, so that another is asked.
       metadata: { hasleader: "true" },
     });
-    return this.#current;
+  }
+
+  /**
+   * Speaks to the leader from now on, where another member is spoken to: that one has to ask it for
+   * each read and each write. Never fails: with no leader in reach all stays as it is.
+   */
+  async preferLeader(): Promise<void> {
+    const before = this.current();
+    const { member: own, leader } = await this.#statusOf(before);
+    if (leader === own || leader === 0) return;
+    const others = this.#endpoints.keys().filter((at) => at !== this.#at % this.#endpoints.length);
+    const asked = [...others].map(async (at) => {
+      const member = this.#connect(at);
+      const status = await this.#statusOf(member);
+      return { at, member, isLeader: status.member === leader && status.leader === leader };
+    });
+    for (const { at, member, isLeader } of await Promise.all(asked)) {
+      if (isLeader && this.#current === before && !this.#closed) this.#move(at, before, member);
+      else member.close();
+    }
+  }
+
+  async #statusOf(member: TalkingGrpc): Promise<StatusAnswer> {
+    try {
+      const bytes = await member.unary(STATUS, EMPTY, { timeoutMs: limits.etcdLeaderMsMax });
+      return statusAnswer(bytes);
+    } catch {
+      return { member: 0, leader: 0 };
+    }
+  }
+
+  #move(at: number, before: TalkingGrpc, leader: TalkingGrpc): void {
+    const { clock, log, urls } = this.#options;
+    log.info("speaking to the leader of etcd", { url: urls[at] });
+    this.#at = at;
+    this.#current = leader;
+    this.#left.add(before);
+    // By then all that it was asked is over but the watch, which goes on at the leader.
+    clock.after(limits.etcdAttemptMsMax, () => {
+      this.#left.delete(before);
+      before.close();
+    });
   }
 
   /** That one does not serve: the next one is spoken to from now on. */
@@ -129,7 +181,8 @@ export class Members {
 
   close(): void {
     this.#closed = true;
-    this.#current?.close();
+    for (const member of [this.#current, ...this.#left]) member?.close();
     this.#current = undefined;
+    this.#left.clear();
   }
 }

@@ -211,6 +211,18 @@ export function revisionRequest(key: string): Uint8Array {
   return new Writer().bytes(1, encoder.encode(key)).bool(8, true).bool(9, true).done();
 }
 
+/** Ids have 64 bits: numbers tell the few of one cluster apart, but say them to nobody. */
+export interface StatusAnswer {
+  readonly member: number;
+  /** 0: none is known. */
+  readonly leader: number;
+}
+
+export function statusAnswer(bytes: Uint8Array): StatusAnswer {
+  const answer = new Fields(bytes);
+  return { member: answer.message(1)?.number(2) ?? 0, leader: answer.number(4) };
+}
+
 /** Reads one key. */
 export function keyRequest(key: string): Uint8Array {
   return new Writer().bytes(1, encoder.encode(key)).done();

@@ -2,6 +2,8 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createConnection, createServer, type Socket } from "node:net";
 import { realClock } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
+import type { Fields } from "#base/log.ts";
 import { openEtcdStore } from "#store/etcd.ts";
 import { GoneError, type Item, StorageError, type Store } from "#store/store.ts";
 import { type EtcdCluster, healthy, startEtcd } from "#test/support/etcd.ts";
@@ -10,6 +12,8 @@ import { quietLog } from "#test/support/store.ts";
 import { put, record, testCodec, textOf } from "#test/support/suites/store.ts";
 
 const PODS = "core/pods/";
+/** Looks for the leader, and elections, fit in. */
+const LEADER_MS_MAX = 20_000;
 let etcd: EtcdCluster;
 let stores: Store[] = [];
 
@@ -49,6 +53,62 @@ test("what one server wrote another reads at once, and both watch the same", asy
     ...Array.from({ length: 21 }, (_, i) => `put ${i}`),
     "delete 20",
   ]);
+});
+
+interface Status {
+  header: { member_id: string };
+  leader: string;
+}
+
+async function statusOf(url: string): Promise<Status> {
+  const answer = await fetch(`${url}/v3/maintenance/status`, { method: "POST", body: "{}" });
+  return (await answer.json()) as Status;
+}
+
+/** Where the leader answers, once all agree on one. */
+const leaderUrl = (): Promise<string> =>
+  eventually("the members agree on a leader", LEADER_MS_MAX, async () => {
+    const all = await Promise.all(etcd.urls.map(statusOf));
+    const [first] = all;
+    if (first === undefined || all.some(({ leader }) => leader !== first.leader)) return undefined;
+    return etcd.urls[all.findIndex(({ header }) => header.member_id === first.leader)];
+  });
+
+test("the leader is spoken to, whichever it is, and a watch misses nothing", async () => {
+  const spokenTo: unknown[] = [];
+  const log = {
+    ...quietLog,
+    info: (_message: string, fields?: Fields) => void spokenTo.push(fields?.["url"]),
+  };
+  const first = await leaderUrl();
+  const follower = etcd.urls.find((url) => url !== first) ?? "";
+  const urls = [follower, ...etcd.urls.filter((url) => url !== follower)];
+  const base = { codec: testCodec, clock: realClock, log };
+  const store = await openEtcdStore({ ...base, urls, prefix: "/bramble/" });
+  stores.push(store);
+  const watch = record(store, PODS, store.revision());
+  let count = 0;
+  let isOver = false;
+  const writing = (async () => {
+    for (; !isOver; count++) {
+      await store.write(put(`core/pods/x/p${count}`, `${count}`));
+      await Bun.sleep(5);
+    }
+  })();
+  const asked = (url: string) => async () => spokenTo.at(-1) === url;
+  await eventually("the leader is asked", LEADER_MS_MAX, asked(first));
+  const { header } = await statusOf(follower);
+  const body = JSON.stringify({ targetID: header.member_id });
+  await fetch(`${first}/v3/maintenance/transfer-leadership`, { method: "POST", body });
+  await eventually("the next leader is asked", LEADER_MS_MAX, asked(follower));
+  // The members that were left are closed by now, and the watch went on at the leader.
+  await Bun.sleep(limits.etcdAttemptMsMax + 500);
+  isOver = true;
+  await writing;
+  await eventually("all is seen", LEADER_MS_MAX, async () => watch.changes.length >= count);
+  expect(watch.changes.map(({ item }) => textOf(item))).toEqual(
+    Array.from({ length: count }, (_, i) => `${i}`),
+  );
 });
 
 test("other users of the same etcd hold nobody up", async () => {
