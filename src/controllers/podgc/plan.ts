@@ -20,8 +20,8 @@ export interface State {
   surplus: boolean;
 }
 
-/** A node that was removed by mistake may be back at once; its pods go after this long. */
-export const QUARANTINE_MS = 10_000;
+/** A node that was removed by mistake may be back at once; its pods go after this, as upstream's. */
+export const QUARANTINE_MS = 40_000;
 
 const OUT_OF_SERVICE = "node.kubernetes.io/out-of-service";
 
