@@ -10,6 +10,8 @@ export const sharedLimits = {
   etcdLookMs: 3_000,
   /** Until a member said whether it leads. */
   etcdLeaderMsMax: 1_000,
+  /** One that did not answer in time is not chosen for its being the leader. */
+  etcdSilentMs: 20_000,
   /** A watch that is behind after this, for other users write or it was cut, is looked at. */
   etcdProgressMs: 100,
   /** Keys of one page while the state is loaded. */

@@ -66,6 +66,8 @@ export class Members {
   #closed = false;
   /** Failures since a member answered. */
   #failures = 0;
+  /** Which one hung last, and when: it may still say that it leads. */
+  #silent: { at: number; sinceMs: number } | undefined;
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -75,12 +77,16 @@ export class Members {
   /** The member that is spoken to. */
   current(): TalkingGrpc {
     if (this.#closed) throw new StorageError("the datastore is closed");
-    this.#current ??= this.#connect(this.#at);
+    this.#current ??= this.#connect(this.#index);
     return this.#current;
   }
 
+  get #index(): number {
+    return this.#at % this.#endpoints.length;
+  }
+
   #connect(at: number): TalkingGrpc {
-    const endpoint = this.#endpoints[at % this.#endpoints.length];
+    const endpoint = this.#endpoints[at];
     if (endpoint === undefined) throw new StorageError("the datastore has no address");
     return createGrpc({
       endpoint,
@@ -98,7 +104,7 @@ export class Members {
     const before = this.current();
     const { member: own, leader } = await this.#statusOf(before);
     if (leader === own || leader === 0) return;
-    const others = this.#endpoints.keys().filter((at) => at !== this.#at % this.#endpoints.length);
+    const others = this.#endpoints.keys().filter((at) => at !== this.#index && !this.#hung(at));
     const asked = [...others].map(async (at) => {
       const member = this.#connect(at);
       const status = await this.#statusOf(member);
@@ -108,6 +114,11 @@ export class Members {
       if (isLeader && this.#current === before && !this.#closed) this.#move(at, before, member);
       else member.close();
     }
+  }
+
+  #hung(at: number): boolean {
+    const { at: silent, sinceMs } = this.#silent ?? { at: -1, sinceMs: 0 };
+    return at === silent && this.#options.clock.monotonic() - sinceMs < limits.etcdSilentMs;
   }
 
   async #statusOf(member: TalkingGrpc): Promise<StatusAnswer> {
@@ -138,12 +149,15 @@ export class Members {
     this.#current = undefined;
     member.close();
     if (this.#closed) return;
-    const url = this.#options.urls[this.#at % this.#endpoints.length];
+    const url = this.#options.urls[this.#index];
+    const { clock, log } = this.#options;
+    if (error instanceof TimeoutError) {
+      this.#silent = { at: this.#index, sinceMs: clock.monotonic() };
+    }
     this.#at++;
     this.#failures++;
     // While none serves, it is said ever more rarely.
     if ((this.#failures & (this.#failures - 1)) !== 0) return;
-    const { log } = this.#options;
     log.warn("etcd member does not serve", { url, error: messageOf(error) });
   }
 

@@ -2,10 +2,13 @@
 import { afterEach, beforeEach, expect, test } from "bun:test";
 import { createConnection, createServer, type Socket } from "node:net";
 import { realClock } from "#base/clock.ts";
+import { TimeoutError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Fields } from "#base/log.ts";
+import { Members } from "#store/etcd/members.ts";
 import { openEtcdStore } from "#store/etcd.ts";
 import { GoneError, type Item, StorageError, type Store } from "#store/store.ts";
+import { fakeClock } from "#test/support/clock.ts";
 import { type EtcdCluster, healthy, startEtcd } from "#test/support/etcd.ts";
 import { eventually, freePort } from "#test/support/instance.ts";
 import { quietLog } from "#test/support/store.ts";
@@ -109,6 +112,24 @@ test("the leader is spoken to, whichever it is, and a watch misses nothing", asy
   expect(watch.changes.map(({ item }) => textOf(item))).toEqual(
     Array.from({ length: count }, (_, i) => `${i}`),
   );
+});
+
+test("a leader that hung is not chosen again before a while is over", async () => {
+  await leaderUrl();
+  const clock = fakeClock();
+  const members = new Members({ urls: etcd.urls, clock, log: quietLog });
+  try {
+    await members.preferLeader();
+    members.failed(members.current(), new TimeoutError("it hangs"));
+    const other = members.current();
+    await members.preferLeader();
+    expect(members.current()).toBe(other);
+    await clock.advance(limits.etcdSilentMs);
+    await members.preferLeader();
+    expect(members.current()).not.toBe(other);
+  } finally {
+    members.close();
+  }
 });
 
 test("other users of the same etcd hold nobody up", async () => {
