@@ -4,9 +4,8 @@
  * a server that is slow.
  */
 
-import { connect } from "node:net";
 import { messageOf } from "#base/errors.ts";
-import { statusOf } from "#base/httpanswer.ts";
+import { plainGet } from "#test/support/plainget.ts";
 
 export interface Failure {
   atMs: number;
@@ -24,48 +23,6 @@ export interface Load {
 /** A request that is not answered within this counts as lost. */
 const ANSWER_MS_MAX = 15_000;
 
-/** @throws Error for bytes that are no whole answer */
-function answerOf(text: string): { status: number; body: string } {
-  const end = text.indexOf("\r\n\r\n");
-  const status = statusOf(text);
-  if (end < 0 || status === undefined) throw new Error(`${text.length} bytes of an answer`);
-  const body = text.slice(end + 4);
-  const length = /\r\ncontent-length: *(\d+)/i.exec(text.slice(0, end))?.[1];
-  if (length !== undefined && Number(length) !== body.length)
-    throw new Error(`${body.length} of ${length} bytes`);
-  return { status, body };
-}
-
-/** A body of ASCII. */
-function ask({ hostname, port, pathname }: URL): Promise<{ status: number; body: string }> {
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number; body: string }>();
-  let text = "";
-  let step = "connecting";
-  const socket = connect({ host: hostname, port: Number(port) || 80 });
-  const late = setTimeout(() => fail("time-out"), ANSWER_MS_MAX);
-  const fail = (why: string) => {
-    socket.destroy();
-    reject(new Error(`${why} while ${step}`));
-  };
-  socket.on("connect", () => {
-    step = "waiting for the answer";
-    socket.write(`GET ${pathname} HTTP/1.1\r\nHost: ${hostname}\r\nConnection: close\r\n\r\n`);
-  });
-  socket.on("data", (chunk: Buffer) => {
-    step = "reading the answer";
-    text += chunk.toString("latin1");
-  });
-  socket.on("error", (error: NodeJS.ErrnoException) => fail(error.code ?? error.message));
-  socket.on("close", () => {
-    try {
-      resolve(answerOf(text));
-    } catch (error) {
-      fail(messageOf(error));
-    }
-  });
-  return promise.finally(() => clearTimeout(late));
-}
-
 export function startLoad(url: string, perSecond: number): Load {
   const began = performance.now();
   const failures: Failure[] = [];
@@ -77,7 +34,7 @@ export function startLoad(url: string, perSecond: number): Load {
   const one = async (): Promise<void> => {
     const atMs = Math.round(performance.now() - began);
     try {
-      const { status, body } = await ask(new URL(url));
+      const { status, body } = await plainGet(url, { answerMsMax: ANSWER_MS_MAX });
       const text = body.trim();
       if (status === 200) answers.set(text, (answers.get(text) ?? 0) + 1);
       else failures.push({ atMs, why: `HTTP ${status}` });
