@@ -23,14 +23,14 @@ export interface Sink {
 const IN_ROW_BYTES = 256 * 1024;
 
 export class Outbox {
-  readonly #first: Iterator<Uint8Array>;
+  /** Let go once all of it was taken: it holds every object that was there at the start. */
+  #first: Iterator<Uint8Array> | undefined;
   readonly #onGone: () => void;
   #controller: Controller | undefined;
   #sink: Sink | undefined;
   #sent: PromiseWithResolvers<void> | undefined;
   #queue: Uint8Array[] = [];
   #bytes = 0;
-  #firstDone = false;
   /** The client waits for the next piece. */
   #wanted = false;
   #ending = false;
@@ -77,6 +77,7 @@ export class Outbox {
   #gone(): void {
     if (this.#over) return;
     this.#over = true;
+    this.#first = undefined;
     this.#queue = [];
     this.#onGone();
   }
@@ -119,10 +120,10 @@ export class Outbox {
   }
 
   #next(): Uint8Array | undefined {
-    if (!this.#firstDone) {
+    if (this.#first !== undefined) {
       const next = this.#first.next();
       if (next.done !== true) return next.value;
-      this.#firstDone = true;
+      this.#first = undefined;
     }
     const queued = this.#queue.shift();
     if (queued !== undefined) this.#bytes -= queued.length;
@@ -180,6 +181,7 @@ export class Outbox {
 
   #fail(failure: Error): void {
     this.#failure = failure;
+    this.#first = undefined;
     this.#queue = [];
     this.#close();
   }

@@ -134,3 +134,24 @@ test("what cannot be made breaks the connection, and the watch is over", async (
   await expect(outbox.sendTo(sink)).rejects.toThrow("cannot be told");
   expect([told.gone, textOf(sink.taken)]).toEqual([1, "a"]);
 });
+
+test("what was there at the start is let go once it was taken", async () => {
+  const COUNT = 50;
+  const held: Array<WeakRef<object>> = [];
+  const boxes: Outbox[] = [];
+  const begin = (): void => {
+    const start = [bytes("what was there")];
+    held.push(new WeakRef(start));
+    const { outbox, sink } = boxOf(start.values());
+    void outbox.sendTo(sink);
+    boxes.push(outbox);
+  };
+  for (let i = 0; i < COUNT; i++) begin();
+  // A reference lives to the end of its turn.
+  await new Promise((done) => setImmediate(done));
+  Bun.gc(true);
+  const left = held.filter((each) => each.deref() !== undefined).length;
+  // Some may still be on the stack.
+  expect(left).toBeLessThan(COUNT / 5);
+  expect(boxes.length).toBe(COUNT);
+});
