@@ -53,7 +53,9 @@ export function endpointOf(text: string, tls: EtcdTls | undefined): NetworkEndpo
 /** Another member, or the same one later, may do better. */
 function mayGetBetter(error: unknown): boolean {
   if (error instanceof TimeoutError) return true;
-  return error instanceof GrpcError && error.code === grpcCodes.unavailable;
+  if (!(error instanceof GrpcError)) return false;
+  // While a leader hands over it takes nothing; etcd gives that no code of its own.
+  return error.code === grpcCodes.unavailable || /raft proposal dropped/.test(error.message);
 }
 
 export class Members {
