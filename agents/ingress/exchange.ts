@@ -2,7 +2,8 @@
  * One request and its answer, between a client's connection and an endpoint's: bytes pass as they
  * come, and the faster side waits for the slower one.
  */
-import type { Asked, EndpointState } from "#agents/ingress/balancer.ts";
+import { Attempts } from "#agents/ingress/attempts.ts";
+import type { Asked } from "#agents/ingress/balancer.ts";
 import type { Body } from "#agents/ingress/body.ts";
 import type { ClientSide } from "#agents/ingress/clientside.ts";
 import {
@@ -11,6 +12,8 @@ import {
   bodyOf,
   IDEMPOTENT,
   requestText,
+  tunnelText,
+  withHead,
 } from "#agents/ingress/forward.ts";
 import { parseResponse, type RequestHead, type ResponseHead } from "#agents/ingress/head.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
@@ -39,9 +42,7 @@ export class Exchange implements UpstreamUser, Asked {
   readonly #all: Exchanges;
   readonly #request: Body;
   readonly #startedMs: number;
-  readonly #tried = new Set<EndpointState>();
-  #attempts = 0;
-  #attemptMs = 0;
+  readonly #attempts: Attempts;
   #cancelConnect: Cancel | undefined;
   #upstream: Upstream | undefined;
   #isSent = false;
@@ -66,33 +67,28 @@ export class Exchange implements UpstreamUser, Asked {
     this.#all = all;
     this.#request = bodyOf(request.head);
     this.#startedMs = all.clock.monotonic();
+    this.#attempts = new Attempts(all, request.backend, client.address);
   }
 
   /** At first, and again at another endpoint. */
   attempt(): void {
-    const { balancer, clock, metrics } = this.#all;
-    const nowMs = clock.monotonic();
-    const choice = { nowMs, client: this.#client.address, tried: this.#tried };
-    const state =
-      this.#attempts < limits.ingressAttemptsMax
-        ? balancer.choose(this.backend, choice)
-        : undefined;
+    const attempts = this.#attempts;
+    const state = attempts.next();
     if (state === undefined) {
-      const reason = this.#attempts === 0 ? "no endpoint is ready" : "no endpoint answers";
-      this.#refuse(this.#attempts === 0 ? 503 : 502, reason);
+      const reason = attempts.count === 0 ? "no endpoint is ready" : "no endpoint answers";
+      this.#refuse(attempts.count === 0 ? 503 : 502, reason);
       return;
     }
-    if (this.#attempts++ > 0) metrics.retries++;
-    this.#attemptMs = nowMs;
+    // After a failure only a new connection tells whether the endpoint is well.
+    const isFirst = attempts.count === 1;
+    if (!isFirst) this.#all.metrics.retries++;
     state.pending++;
     state.asked.add(this);
     this.#endpoint = state.name;
     const isSafe = IDEMPOTENT.has(this.#head.method);
-    // After a failure only a new connection tells whether the endpoint is well.
-    const isFirst = this.#attempts === 1;
     const oldMsMax = isSafe ? limits.ingressSpareMsMax : limits.ingressSpareUnsafeMsMax;
     const spareMsMax = isFirst ? oldMsMax : -1;
-    this.#upstream = reach(state, this, { nowMs, spareMsMax });
+    this.#upstream = reach(state, this, { nowMs: attempts.atMs, spareMsMax });
     if (this.#upstream.isOpen) this.#send(this.#upstream);
     else this.#waitForConnection();
   }
@@ -211,14 +207,12 @@ export class Exchange implements UpstreamUser, Asked {
     const taken = body.take(rest);
     if (taken < rest.length) this.#canReuse = false;
     this.#started(head.status);
+    const part = rest.subarray(0, taken);
     if (taken <= JOIN_BYTES_MAX) {
-      const joined = Buffer.allocUnsafe(text.length + taken);
-      joined.write(text, "latin1");
-      rest.copy(joined, text.length, 0, taken);
-      this.#toClient(joined);
+      this.#toClient(withHead(text, part));
     } else {
       this.#client.writeHead(text);
-      this.#toClient(rest.subarray(0, taken));
+      this.#toClient(part);
     }
     if (body.done) this.#complete();
   }
@@ -228,10 +222,7 @@ export class Exchange implements UpstreamUser, Asked {
     if (upgrade === undefined) throw new HeadError(502, "101 that nobody asked for");
     this.#isTunnel = true;
     this.#started(101);
-    this.#client.writeHead(
-      `HTTP/1.1 ${head.statusText}\r\n${head.passed}Connection: Upgrade\r\n` +
-        `Upgrade: ${head.upgrade ?? upgrade}\r\n\r\n`,
-    );
+    this.#client.writeHead(tunnelText(head, upgrade));
     this.#toClient(rest);
   }
 
@@ -276,10 +267,18 @@ export class Exchange implements UpstreamUser, Asked {
   /** Where nothing may be heard of its end. An answer that has begun may come to its own. */
   endpointLeft(): void {
     const upstream = this.#upstream;
-    if (upstream === undefined || this.#hasAnswered || this.#held !== undefined) return;
-    if (!this.#mayRepeat(upstream) || !this.#hasOther(upstream.state)) return;
+    if (upstream !== undefined && this.#mayLeave(upstream)) this.#leave(upstream);
+  }
+
+  #mayLeave(upstream: Upstream): boolean {
+    if (this.#hasAnswered || this.#held !== undefined) return false;
+    return this.#mayRepeat(upstream) && this.#attempts.hasOther(upstream.state);
+  }
+
+  #leave(upstream: Upstream): void {
     this.#letGo();
     upstream.close();
+    this.#attempts.failed(upstream.state);
     this.#failed(upstream, 502, "the endpoint is gone");
   }
 
@@ -287,21 +286,14 @@ export class Exchange implements UpstreamUser, Asked {
   #unreached(): void {
     const upstream = this.#upstream;
     if (upstream === undefined || upstream.isOpen) return;
-    const waitedMs = this.#all.clock.monotonic() - this.#attemptMs;
-    if (waitedMs < limits.ingressConnectLastMsMax && !this.#hasOther(upstream.state)) {
+    const waitedMs = this.#all.clock.monotonic() - this.#attempts.atMs;
+    if (waitedMs < limits.ingressConnectLastMsMax && !this.#attempts.hasOther(upstream.state)) {
       this.#waitForConnection();
       return;
     }
     this.#letGo();
     upstream.close();
     this.#failed(upstream, 504, "the endpoint does not answer");
-  }
-
-  #hasOther(state: EndpointState): boolean {
-    if (this.#attempts >= limits.ingressAttemptsMax) return false;
-    const tried = new Set(this.#tried).add(state);
-    const choice = { nowMs: this.#all.clock.monotonic(), client: this.#client.address, tried };
-    return this.#all.balancer.choose(this.backend, choice) !== undefined;
   }
 
   /** Nothing can happen twice. */
@@ -317,7 +309,7 @@ export class Exchange implements UpstreamUser, Asked {
       this.#broken(status, reason);
     } else if (this.#mayRepeat(upstream)) {
       // One that closed an old connection is well: it only was too early.
-      if (!upstream.wasUsed) this.#tried.add(state);
+      if (!upstream.wasUsed) this.#attempts.failed(state);
       this.#held = undefined;
       this.#isSent = false;
       this.attempt();
@@ -367,10 +359,20 @@ export class Exchange implements UpstreamUser, Asked {
 
   /** Looked at every second or so. */
   tick(nowMs: number): void {
-    if (this.#upstream === undefined || this.#hasAnswered) return;
-    if (nowMs - this.#attemptMs > limits.ingressAnswerMsMax) {
-      this.#broken(504, "the endpoint does not answer");
-    }
+    const upstream = this.#upstream;
+    if (upstream === undefined || this.#hasAnswered) return;
+    const waitedMs = nowMs - this.#attempts.atMs;
+    if (waitedMs > limits.ingressAnswerMsMax) this.#broken(504, "the endpoint does not answer");
+    else if (upstream.isOpen && waitedMs > limits.ingressDoubtMs) this.#doubt(upstream);
+  }
+
+  /** A machine without power ends no connection: it is not waited for where there is another. */
+  #doubt(upstream: Upstream): void {
+    if (!this.#mayLeave(upstream)) return;
+    void this.#all.lifeSigns.of(upstream.state).then((isThere) => {
+      if (isThere || upstream !== this.#upstream) return;
+      if (this.#mayLeave(upstream)) this.#leave(upstream);
+    });
   }
 
   #over(): void {
@@ -390,7 +392,7 @@ export class Exchange implements UpstreamUser, Asked {
       ingress: this.#route.ingress,
       backend: this.backend.name,
       endpoint: this.#endpoint,
-      attempts: this.#attempts,
+      attempts: this.#attempts.count,
       ...(this.#problem !== undefined && { problem: this.#problem }),
     };
     this.#all.served(served);

@@ -52,3 +52,14 @@ export function answerText(head: ResponseHead, connection: string, date: string)
   const last = connection === "" ? "" : `Connection: ${connection}\r\n`;
   return `HTTP/1.1 ${head.statusText}\r\n${head.passed}${server}${dated}${last}\r\n`;
 }
+
+/** RFC 9110 7.8. */
+export const tunnelText = ({ statusText, passed, upgrade }: ResponseHead, asked: string): string =>
+  `HTTP/1.1 ${statusText}\r\n${passed}Connection: Upgrade\r\nUpgrade: ${upgrade ?? asked}\r\n\r\n`;
+
+export function withHead(text: string, part: Buffer): Buffer {
+  const joined = Buffer.allocUnsafe(text.length + part.length);
+  joined.write(text, "latin1");
+  part.copy(joined, text.length);
+  return joined;
+}

@@ -1,6 +1,7 @@
 /** What all connections and requests of a node's Ingress share. */
 import { Balancer } from "#agents/ingress/balancer.ts";
 import type { Connection } from "#agents/ingress/connection.ts";
+import { LifeSigns } from "#agents/ingress/lifesigns.ts";
 import { createMetrics, type IngressMetrics } from "#agents/ingress/metrics.ts";
 import type { Table } from "#agents/ingress/plan.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
@@ -33,6 +34,7 @@ export interface Exchanges {
   readonly balancer: Balancer;
   readonly clock: Clock;
   readonly metrics: IngressMetrics;
+  readonly lifeSigns: LifeSigns;
   /** Now, as HTTP has it. */
   date(): string;
   served(served: Served): void;
@@ -59,6 +61,7 @@ export class Serving implements Exchanges {
   readonly balancer = new Balancer();
   readonly clock: Clock;
   readonly metrics = createMetrics();
+  readonly lifeSigns: LifeSigns;
   readonly connections = new Set<Connection>();
   /** Where HTTPS is, for redirects. */
   securePort = 443;
@@ -72,6 +75,7 @@ export class Serving implements Exchanges {
 
   constructor({ clock, onServed }: ServingOptions) {
     this.clock = clock;
+    this.lifeSigns = new LifeSigns(clock);
     this.#onServed = onServed;
   }
 

@@ -16,6 +16,12 @@ export const ingressLimits = {
   /** A stall of the event loop is no silence of the endpoint: packets are looked at first. */
   ingressStallMs: 50,
   ingressAnswerMsMax: 5 * 60_000,
+  /**
+   * Without an answer for so long an endpoint's machine is asked for a sign of life; how long for,
+   * and how long it counts. A first packet that was lost is sent again once in between.
+   */
+  ingressDoubtMs: 1_000,
+  ingressLookMs: 3_000,
   /** One request: endpoints tried, and its body kept for the next one to try. */
   ingressAttemptsMax: 3,
   ingressReplayBytesMax: 64 * 1024,

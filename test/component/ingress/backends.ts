@@ -71,6 +71,48 @@ export async function overloaded(): Promise<Server & { begin(): void }> {
   };
 }
 
+/**
+ * Takes as many requests as told; from then on it is as silent as a machine without power, to first
+ * packets too. Told to, it answers them with `late`.
+ */
+const SILENT = `
+use strict; use Socket;
+socket(my $l, PF_INET, SOCK_STREAM, 0) or die $!;
+bind($l, sockaddr_in(0, inet_aton($ARGV[0]))) or die $!;
+listen($l, 0) or die $!;
+my $to = getsockname($l);
+$| = 1;
+print +(sockaddr_in($to))[0], "\\n";
+my @taken;
+while (@taken < $ARGV[1]) {
+  accept(my $c, $l) or die $!;
+  push @taken, $c if sysread $c, my $head, 65536;
+}
+socket(my $filler, PF_INET, SOCK_STREAM, 0) or die $!;
+connect($filler, $to) or die $!;
+print "silent\\n";
+<STDIN>;
+syswrite $_, "HTTP/1.0 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nlate" for @taken;
+`;
+
+export async function silentAfter(
+  requests: number,
+): Promise<Server & { silent: Promise<unknown>; answer(): void }> {
+  const argv = ["perl", "-e", SILENT, ADDRESS, String(requests)];
+  const child = Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" });
+  const reader = child.stdout.getReader();
+  const { value } = await reader.read();
+  return {
+    port: Number(new TextDecoder().decode(value)),
+    silent: reader.read(),
+    answer: () => {
+      child.stdin.write("\n");
+      child.stdin.end();
+    },
+    close: () => void child.kill("SIGKILL"),
+  };
+}
+
 /** Says who it is and what it was asked. */
 export const echo = (service: string): Promise<Server> =>
   serve((request, response) => {

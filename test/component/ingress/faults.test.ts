@@ -8,7 +8,7 @@ import { connect as connectTls } from "node:tls";
 import { limits } from "#base/limits.ts";
 import { until } from "#test/component/controllers/plane.ts";
 import { rule, to } from "#test/support/ingress.ts";
-import { curl, echo, overloaded, type Server, serve, sockets } from "./backends.ts";
+import { curl, echo, overloaded, type Server, serve, silentAfter, sockets } from "./backends.ts";
 import { ADDRESS, certificateFor, type Stage, startStage } from "./stage.ts";
 
 let stage: Stage;
@@ -170,6 +170,39 @@ describe("an endpoint that is gone and never said so", () => {
       [200, "late"],
       [200, "late"],
     ]);
+  });
+});
+
+describe("an endpoint that takes a request and says nothing", () => {
+  test("is left for another where its machine is silent, for what may be sent twice", async () => {
+    const [dead, next] = [await silentAfter(3), await echo("next")];
+    await behind(dead);
+    const asked = [get(), get("/", { method: "PUT", body: "x".repeat(20_000) })];
+    const posted = get("/", { method: "POST", body: "x" });
+    await dead.silent;
+    await behind(dead, next);
+    for (const [status, text] of await Promise.all(asked)) {
+      expect([status, text]).toEqual([200, expect.stringContaining("next")]);
+    }
+    dead.answer();
+    expect(await posted).toEqual([200, "late"]);
+  });
+
+  test("is waited for where its machine takes connections", async () => {
+    const waiting: Socket[] = [];
+    let connections = 0;
+    const slow = await sockets((socket) => {
+      connections++;
+      socket.once("data", () => waiting.push(socket));
+    });
+    await behind(slow);
+    const asked = get();
+    await until("it is asked", () => waiting.length === 1);
+    await behind(slow, await echo("next"));
+    await until("it is looked at", () => connections === 2);
+    for (const each of waiting) each.end("HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nlate");
+    expect(await asked).toEqual([200, "late"]);
+    expect(waiting.length).toBe(1);
   });
 });
 
