@@ -82,7 +82,10 @@ test(
     writeFileSync(join(home, "config"), OTHER);
     const up = await cluster("start", "--nodes", "3");
     expect({ exitCode: up.exitCode, stderr: up.stderr }).toEqual({ exitCode: 0, stderr: "" });
-    const { httpsPort } = profileOf(name);
+    const { httpsPort, number } = profileOf(name);
+    // 3: set by somebody, so that it stays when links come and go.
+    const assigned = readFileSync(`/sys/class/net/brlocal${number}/addr_assign_type`, "utf8");
+    expect(assigned.trim()).toBe("3");
     expect(up.stdout.split("\n")).toEqual([
       `* Creating the cluster "${name}"`,
       ...(existsSync("/run/containerd/containerd.sock")

@@ -5,6 +5,12 @@ import { runProcess } from "#base/process.ts";
 import { type LocalNode, nodesOf, type Profile, rangesOf } from "./profile.ts";
 
 const bridgeOf = ({ number }: Profile): string => `brlocal${number}`;
+/**
+ * Set, it stays: one that a bridge chooses itself changes with its links, and nodes then send to
+ * the old one for a while.
+ */
+const macOf = ({ number }: Profile): string =>
+  `02:62:72:6c:00:${number.toString(16).padStart(2, "0")}`;
 /** Nodes reach the outside with this machine's address. */
 const outward = (profile: Profile): string[] => [
   ...["POSTROUTING", "-s", rangesOf(profile.number).lan, "!", "-o", bridgeOf(profile)],
@@ -39,7 +45,7 @@ export async function raiseLan(profile: Profile): Promise<void> {
   if (nodes.length === 1) return;
   const bridge = bridgeOf(profile);
   if (!existsSync(`/sys/class/net/${bridge}`)) {
-    await must("ip", "link", "add", bridge, "type", "bridge");
+    await must("ip", "link", "add", bridge, "address", macOf(profile), "type", "bridge");
     await must("ip", "address", "add", `${nodes[0]?.address}/24`, "dev", bridge);
     await must("ip", "link", "set", bridge, "up");
     await must("iptables", "-w", "-t", "nat", "-A", ...outward(profile));
