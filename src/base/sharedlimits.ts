@@ -6,6 +6,8 @@ export const sharedLimits = {
   etcdAttemptMsMax: 3_000,
   /** All attempts of a call together: an election and a member that is away fit in. */
   etcdMsMax: 10_000,
+  /** Turns of the event loop, a few microseconds each, in which reads gather for one question. */
+  etcdGatherTurnsMax: 80,
   /** A member that answers nothing is noticed this often. */
   etcdLookMs: 3_000,
   /** Until a member said whether it leads. */

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { OperatorError } from "#base/errors.ts";
+import { limits } from "#base/limits.ts";
 import { Writer } from "#base/proto.ts";
 import { itemOf } from "#store/etcd/item.ts";
 import { endpointOf } from "#store/etcd/members.ts";
@@ -93,6 +94,29 @@ describe("rounds", () => {
     expect(open.length).toBe(2);
     open[1]?.resolve();
     await Promise.all(second);
+  });
+
+  test("one waits some turns for as many as came before, not for those who stay away", async () => {
+    const { rounds, open } = scripted();
+    const first = Array.from({ length: 8 }, () => rounds.join());
+    await turn();
+    open[0]?.resolve();
+    await Promise.all(first);
+    const second = [rounds.join()];
+    await turn();
+    expect(open.length).toBe(1);
+    for (let i = 0; i < 8; i++) second.push(rounds.join());
+    await turn();
+    expect(open.length).toBe(2);
+    open[1]?.resolve();
+    await Promise.all(second);
+    const third = rounds.join();
+    await turn();
+    expect(open.length).toBe(2);
+    for (let i = 0; i < limits.etcdGatherTurnsMax; i += 3) await turn();
+    expect(open.length).toBe(3);
+    open[2]?.resolve();
+    await third;
   });
 
   test("a round that fails is the failure of its own askers only", async () => {
