@@ -2,8 +2,16 @@
 import type { Annotate, Core, UserInfo } from "#api/core.ts";
 import type { Resource } from "#api/registry.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
+import type { Seen } from "#store/store.ts";
 
 export type Operation = "CREATE" | "UPDATE" | "DELETE" | "CONNECT";
+
+/** An object that a decision rests on, as it was seen. */
+export interface Rest {
+  readonly seen: Seen;
+  /** Decides again, by what stands there now. @throws ApiError where the decision is no. */
+  again(): Promise<Rest>;
+}
 
 export interface Attributes {
   readonly operation: Operation;
@@ -20,6 +28,8 @@ export interface Attributes {
   readonly warnings: string[];
   /** Where there is an audit log. */
   readonly annotate?: Annotate;
+  /** What was decided by objects as this server knew them. */
+  readonly rests: Rest[];
   /** Undo what a plugin reserved, when the write did not come about. */
   readonly undo: Array<() => void>;
 }

@@ -29,6 +29,7 @@ export function admitConnect(
     object: { apiVersion: "v1", kind, ...options },
     old: undefined,
     warnings: call.warnings,
+    rests: [],
     undo: [],
   });
 }

@@ -21,6 +21,7 @@ import {
   stampNew,
 } from "#api/meta.ts";
 import type { Resource } from "#api/registry.ts";
+import { writeResting } from "#api/resting.ts";
 import { liveOf, toStored } from "#api/storedform.ts";
 import { causesOf, warn } from "#api/verdict.ts";
 import { limits } from "#base/limits.ts";
@@ -66,6 +67,7 @@ export function attributesOf(call: Call, about: About): Attributes {
     dryRun: call.query.size > 0 && isDryRun(call),
     warnings: call.warnings,
     ...(call.annotate && { annotate: call.annotate }),
+    rests: [],
     undo: [],
   };
 }
@@ -190,7 +192,7 @@ async function createOnce(
       const item = imagined(resource, key, withoutRevision(value), object);
       return { item, change: "created" };
     }
-    const item = await core.store.write({
+    const item = await writeResting(core, attributes.rests, {
       key,
       value,
       terms: termsOf(kind, object),

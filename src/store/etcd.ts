@@ -25,6 +25,7 @@ import {
   type WatchEvent,
 } from "#store/etcd/messages.ts";
 import { isOwnKey, PLACE, TERM } from "#store/etcd/place.ts";
+import { restsOf, unmet } from "#store/etcd/rests.ts";
 import type { Entry } from "#store/objects.ts";
 import { openRow, type Sealing, sealValue } from "#store/sealed.ts";
 import type { StoreLimits } from "#store/sqlite.ts";
@@ -129,9 +130,14 @@ class EtcdStore implements contract.Store {
     return this.#view.get(key)?.item;
   }
 
+  known(key: string): Item | undefined {
+    this.#assertOpen();
+    return this.#view.get(key)?.item;
+  }
+
   async list(options: contract.ListOptions): Promise<contract.Page> {
     this.#assertOpen();
-    if ((options.revision ?? Number.POSITIVE_INFINITY) > this.#view.revision) await this.#fresh();
+    if ((options.revision ?? Infinity) > this.#view.revision) await this.#fresh();
     return this.#view.list(options);
   }
 
@@ -227,15 +233,14 @@ class EtcdStore implements contract.Store {
 
   async #send(write: contract.Write): Promise<Item> {
     const { key, value, expect } = write;
-    const known = (): Item | undefined => this.#view.get(key)?.item;
-    // Another server told of it.
-    if (expect > (known()?.revision ?? 0)) await this.#fresh();
-    const now = known();
+    // Another server told of it, or may have deleted it.
+    const here = this.known(key)?.revision ?? 0;
+    if (expect === 0 ? here > 0 : expect > here) await this.#fresh();
+    const now = this.known(key);
     if ((now?.revision ?? 0) !== expect) throw new contract.ConflictError(key, now);
     const { takes, drops } = await this.#claiming(key, now, value);
     const sentAt = this.#view.revision;
-    const sealer = this.#options.sealing?.sealer;
-    const stored = value && sealValue(sealer, { key, value });
+    const stored = value && sealValue(this.#options.sealing?.sealer, { key, value });
     const own: Own = { value, stored, terms: write.terms };
     this.#own.set(key, own);
     try {
@@ -245,6 +250,7 @@ class EtcdStore implements contract.Store {
         value: stored,
         expect: expect === 0 ? 0 : expect - this.#offset,
         guard: this.#guard,
+        rests: restsOf(write, prefix, this.#offset),
         ...(write.term && { also: { key: prefix + TERM, revision: write.term.revision } }),
         takes: takes.map((name) => ({ key: `${prefix}${CLAIMS}${name}`, value: key })),
         drops: drops.map((name) => `${prefix}${CLAIMS}${name}`),
@@ -259,9 +265,9 @@ class EtcdStore implements contract.Store {
       }
       if (answer.succeeded) return this.#written(key, own, answer.revision);
       const isThere = answer.current?.modRevision ?? 0;
-      if (isThere === expect) throw new contract.ClaimedError(key, now, takes);
+      if (isThere === expect) throw unmet(this.#view, write, now, takes);
       if (again) return this.#afterLostAnswer(write, sentAt);
-      throw new contract.ConflictError(key, known());
+      throw new contract.ConflictError(key, this.known(key));
     } catch (error) {
       if (!(error instanceof GrpcError)) throw error;
       throw new contract.StorageError(`etcd refused a write: ${error.message}`, { cause: error });

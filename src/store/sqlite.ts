@@ -77,6 +77,11 @@ class SqliteStore implements contract.Store {
     return this.#view.get(key)?.item;
   }
 
+  known(key: string): Item | undefined {
+    this.#assertOpen();
+    return this.#view.get(key)?.item;
+  }
+
   async list(options: contract.ListOptions): Promise<contract.Page> {
     this.#assertOpen();
     return this.#view.list(options);

@@ -48,6 +48,11 @@ export interface Write {
   readonly durability?: "disk" | "lazy";
   /** It is done only while this lasts. @throws StorageError after it. */
   readonly term?: Term;
+  /**
+   * What `known` told and the write was decided by: StaleError where it changed since. Only a
+   * datastore that several servers write to looks at it: a single one knows of no other change.
+   */
+  readonly rests?: readonly Seen[];
 }
 
 /**
@@ -127,6 +132,8 @@ export interface Store {
   /** The newest revision that readers see; everything up to it is durable, lazy writes excepted. */
   revision(): number;
   get(key: string): Promise<Item | undefined>;
+  /** What this server last heard of a key; another server may have changed it since. */
+  known(key: string): Item | undefined;
   list(options: ListOptions): Promise<Page>;
   /** Resolves once durable and visible. ConflictError where `expect` or a claim does not hold. */
   write(write: Write): Promise<Item>;
@@ -184,6 +191,11 @@ export class FutureRevisionError extends GoneError {
 /** The disk refused (full, I/O error): nothing was written, try again later. */
 export class StorageError extends Error {
   override name = "StorageError";
+}
+
+/** What a write rests on is not as it was seen any more: nothing was written, decide again. */
+export class StaleError extends StorageError {
+  override name = "StaleError";
 }
 
 /** More writes are waiting than the store's limit. */

@@ -4,6 +4,7 @@ import type { Store, Term } from "#store/store.ts";
 export const inTerm = (store: Store, term: Term): Store => ({
   revision: () => store.revision(),
   get: (key) => store.get(key),
+  known: (key) => store.known(key),
   list: (options) => store.list(options),
   write: (write) => store.write({ ...write, term }),
   watch: (options) => store.watch(options),

@@ -1,18 +1,24 @@
 /** Nothing is made where there is no namespace, or where it is going away; some namespaces stay. */
-import type { Attributes, MakePlugin } from "#api/admission.ts";
+import type { Attributes, MakePlugin, Rest } from "#api/admission.ts";
 import { peek } from "#api/codec.ts";
 import { refuse } from "#api/errors.ts";
 import type { Namespace } from "#resources/types.gen.ts";
+import type { Item } from "#store/store.ts";
 
 const NAMESPACES = { group: "", plural: "namespaces", kind: "Namespace" };
+const keyOf = ({ namespace = "" }: Attributes): string => `core/namespaces/${namespace}`;
 const IMMORTAL = new Set(["default", "kube-system", "kube-public"]);
 
+const isOpen = (item: Item): boolean =>
+  peek<Namespace>(item).metadata.deletionTimestamp === undefined;
+
 export const namespaceLifecycle: MakePlugin = (core) => {
-  async function checkCreate({ resource, namespace = "", name }: Attributes): Promise<void> {
-    const item = await core.store.get(`core/namespaces/${namespace}`);
-    if (item === undefined) throw refuse.notFound(NAMESPACES, namespace);
-    const { metadata } = peek<Namespace>(item);
-    if (metadata.deletionTimestamp === undefined) return;
+  /** By what stands there now. */
+  async function checkNow(attributes: Attributes): Promise<Rest> {
+    const { resource, namespace = "", name } = attributes;
+    const seen = await core.store.get(keyOf(attributes));
+    if (seen === undefined) throw refuse.notFound(NAMESPACES, namespace);
+    if (isOpen(seen)) return { seen, again: () => checkNow(attributes) };
     const cannot = `unable to create new content in namespace ${namespace}`;
     const why = `${cannot} because it is being terminated`;
     throw refuse.forbidden(resource.kind, name, why, [
@@ -22,6 +28,15 @@ export const namespaceLifecycle: MakePlugin = (core) => {
         field: "metadata.namespace",
       },
     ]);
+  }
+
+  /** The usual case asks no other server: the write is done only where the namespace is as known. */
+  function checkCreate(attributes: Attributes): void | Promise<void> {
+    const seen = core.store.known(keyOf(attributes));
+    if (seen === undefined || attributes.dryRun || !isOpen(seen)) {
+      return checkNow(attributes).then((rest) => void attributes.rests.push(rest));
+    }
+    attributes.rests.push({ seen, again: () => checkNow(attributes) });
   }
   return {
     name: "NamespaceLifecycle",

@@ -80,7 +80,7 @@ export const serviceAccount: MakePlugin = (core) => {
   async function accountOf(attributes: Attributes, name: string): Promise<Stored<ServiceAccount>> {
     const { namespace = "", resource } = attributes;
     const key = `core/serviceaccounts/${namespace}/${name}`;
-    let item = await core.store.get(key);
+    let item = core.store.known(key) ?? (await core.store.get(key));
     if (item === undefined && name === DEFAULT) {
       await ensure(core, {
         apiVersion: "v1",

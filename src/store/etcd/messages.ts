@@ -90,6 +90,8 @@ export interface TxnInput {
   readonly guard?: Guard;
   /** Must hold too, where there is a guard. */
   readonly also?: Guard;
+  /** Must hold too. */
+  readonly rests?: readonly Guard[];
   /** Put with it; none of them may exist. */
   readonly takes?: readonly PutInput[];
   /** Deleted with it. */
@@ -133,11 +135,12 @@ const readOperation = (key: string): Uint8Array =>
 
 /** Writes where the revisions of key and guard are as expected, else reads both. */
 export function txnRequest(input: TxnInput): Uint8Array {
-  const { key, value, expect, guard, also, takes = [], drops = [] } = input;
+  const { key, value, expect, guard, also, rests = [], takes = [], drops = [] } = input;
   const request = new Writer().bytes(1, compare({ key, revision: expect }));
   const guarded = guard && partsOf(guard);
   if (guarded !== undefined) request.bytes(1, guarded.compares);
   if (also !== undefined) request.bytes(1, compare(also));
+  for (const rest of rests) request.bytes(1, compare(rest));
   for (const take of takes) request.bytes(1, compare({ key: take.key, revision: 0 }));
   request.bytes(2, value === undefined ? deleteOperation(key) : putOperation({ key, value }));
   for (const take of takes) request.bytes(2, putOperation(take));

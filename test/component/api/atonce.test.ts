@@ -37,6 +37,7 @@ function bound(store: Store): Store {
   return {
     revision: () => store.revision(),
     get: (key) => store.get(key),
+    known: (key) => store.known(key),
     list: (options) => store.list(options),
     write: (write) => store.write(write),
     watch: (options) => store.watch(options),

@@ -41,6 +41,7 @@ function blindable(store: Store) {
   const seen: Store = {
     revision: () => store.revision(),
     get: (key) => store.get(key),
+    known: (key) => store.known(key),
     list: (options) => store.list(options),
     write: (write) => store.write(write),
     compact: (revision) => store.compact(revision),

@@ -1,0 +1,98 @@
+/** Several servers on one etcd: what rests on what a server knew, and what it did not hear yet. */
+import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { createCodec } from "#api/codec.ts";
+import { realClock } from "#base/clock.ts";
+import { kinds } from "#resources/kinds.ts";
+import { openEtcdStore } from "#store/etcd.ts";
+import { type Codec, type Item, StaleError, type Store } from "#store/store.ts";
+import { startApi, type TestApi } from "#test/support/api.ts";
+import { type EtcdCluster, startEtcd } from "#test/support/etcd.ts";
+import { quietLog } from "#test/support/store.ts";
+import { put, testCodec, textOf } from "#test/support/suites/store.ts";
+
+let etcd: EtcdCluster;
+const stores: Store[] = [];
+const apis: TestApi[] = [];
+let count = 0;
+
+beforeAll(async () => {
+  etcd = await startEtcd();
+});
+afterAll(() => etcd.stop());
+afterEach(async () => {
+  for (const api of apis.splice(0)) await api.close();
+  for (const store of stores.splice(0)) await store.close();
+});
+
+async function servers(codec: Codec = testCodec): Promise<[Store, Store]> {
+  const prefix = `/r${count++}/`;
+  const base = { codec, clock: realClock, log: quietLog, urls: etcd.urls, prefix };
+  const both = [await openEtcdStore(base), await openEtcdStore(base)] as const;
+  stores.push(...both);
+  return [...both];
+}
+
+const HOME = "core/namespaces/home";
+const POD = "core/pods/home/a";
+
+test("a write rests on an item that is as it was seen, or is not done", async () => {
+  const [one, two] = await servers();
+  const seen = await one.write(put(HOME, "1"));
+  const pod = await two.write({ ...put(POD, "a"), rests: [seen] });
+  const changed = await one.write(put(HOME, "2", seen.revision));
+  const late = two.write({ ...put(POD, "b", pod.revision), rests: [seen] });
+  await expect(late).rejects.toBeInstanceOf(StaleError);
+  expect(textOf(await one.get(POD))).toBe("a");
+  expect(two.known(HOME)).toEqual(changed);
+  const next = await two.write({ ...put(POD, "c", pod.revision), rests: [changed] });
+  await one.write({ key: HOME, expect: changed.revision });
+  const last = two.write({ ...put(POD, "d", next.revision), rests: [changed] });
+  await expect(last).rejects.toBeInstanceOf(StaleError);
+});
+
+test("a key that another server deleted is free at once", async () => {
+  const [one, two] = await servers();
+  for (let i = 0; i < 200; i++) {
+    const made = await two.write(put(POD, `${i}`));
+    await one.write({ key: POD, expect: made.revision });
+  }
+  expect(await two.get(POD)).toBeUndefined();
+});
+
+/** A server that does not hear how one key goes on. */
+const deafTo = (store: Store, key: string, seen: Item): Store => ({
+  revision: () => store.revision(),
+  get: (asked) => store.get(asked),
+  known: (asked) => (asked === key ? seen : store.known(asked)),
+  list: (options) => store.list(options),
+  write: (write) => store.write(write),
+  watch: (options) => store.watch(options),
+  compact: (revision) => store.compact(revision),
+  historyBytes: () => store.historyBytes(),
+  count: (prefix) => store.count(prefix),
+  close: () => store.close(),
+});
+
+test("a server that heard nothing of its namespace judges by what stands there", async () => {
+  const [one, two] = await servers(createCodec(kinds));
+  const api = await startApi({ store: one });
+  apis.push(api);
+  await api.create("/api/v1/namespaces", {
+    metadata: { name: "home", finalizers: ["example.com/stay"] },
+  });
+  const late = await startApi({ store: deafTo(two, HOME, (await two.get(HOME)) as Item) });
+  apis.push(late);
+  const path = "/api/v1/namespaces/home/configmaps";
+  const make = (name: string) => late.call("POST", path, { metadata: { name } });
+  expect((await make("before")).code).toBe(201);
+  const headers = { "content-type": "application/merge-patch+json" };
+  const label = { metadata: { labels: { a: "b" } } };
+  await api.call("PATCH", "/api/v1/namespaces/home", label, { headers });
+  expect((await make("labelled")).code).toBe(201);
+  await api.call("DELETE", "/api/v1/namespaces/home");
+  expect(await make("late")).toMatchObject({
+    code: 403,
+    body: { details: { causes: [{ reason: "NamespaceTerminating" }] } },
+  });
+  expect((await api.call("GET", `${path}/late`)).code).toBe(404);
+});
