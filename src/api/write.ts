@@ -6,9 +6,10 @@
 import type { Attributes, Operation } from "#api/admission.ts";
 import { optionsOf } from "#api/body.ts";
 import { encodeObject, stampRevision, storeKey, termsOf, withoutRevision } from "#api/codec.ts";
+import { checkPreconditions, unchanged } from "#api/compare.ts";
 import { type Call, type Core, timestamp } from "#api/core.ts";
-import { refuse } from "#api/errors.ts";
-import { cloneJson, sameJson } from "#api/json.ts";
+import { ApiError, refuse } from "#api/errors.ts";
+import { cloneJson } from "#api/json.ts";
 import { unsettable } from "#api/keep.ts";
 import { managerOf } from "#api/manager.ts";
 import {
@@ -25,7 +26,6 @@ import { writeResting } from "#api/resting.ts";
 import { liveOf, toStored } from "#api/storedform.ts";
 import { causesOf, warn } from "#api/verdict.ts";
 import { limits } from "#base/limits.ts";
-import { invalid } from "#resources/field.ts";
 import { trackUpdate } from "#resources/managed.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import { ClaimedError, ConflictError, type Item } from "#store/store.ts";
@@ -238,6 +238,9 @@ export async function updateObject(
   resource = call.resource,
 ): Promise<Written> {
   const key = storeKey(resource.bucket, call.target.namespace, update.name);
+  const guess = call.query.size > 0 && isDryRun(call) ? undefined : core.store.known(key);
+  const guessed = guess && (await updateKnown(core, call, update, resource, guess));
+  if (guessed !== undefined) return guessed;
   for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
     const live = await core.store.get(key);
     if (live === undefined) {
@@ -252,6 +255,29 @@ export async function updateObject(
     }
   }
   throw refuse.modified(resource.kind, update.name);
+}
+
+/**
+ * Updates by what this server knows of the object, as long as that is how it stands: only a write
+ * proves that by itself. Undefined where it is not.
+ */
+async function updateKnown(
+  core: Core,
+  call: Call,
+  update: Update,
+  resource: Resource,
+  known: Item,
+): Promise<Written | undefined> {
+  const holds = async (): Promise<boolean> =>
+    (await core.store.get(known.key))?.revision === known.revision;
+  try {
+    const written = await updateOnce(core, call, update, resource, known);
+    return written.change !== "unchanged" || (await holds()) ? written : undefined;
+  } catch (error) {
+    if (error instanceof ConflictError) return undefined;
+    if (error instanceof ApiError && !(await holds())) return undefined;
+    throw error;
+  }
 }
 
 async function updateOnce(
@@ -315,44 +341,6 @@ async function judge(
   if (causes.length > 0) throw refuse.invalid(kind, attributes.name, causes);
   if (subresource === "") warn(kind, attributes, object, old);
   await core.admission.validate(attributes);
-}
-
-function checkPreconditions(
-  resource: Resource,
-  update: Update,
-  next: ApiObject,
-  old: Stored,
-): void {
-  const { resourceVersion, uid } = metadataOf(next);
-  if (uid && uid !== old.metadata.uid) {
-    throw refuse.conflict(
-      resource.kind,
-      update.name,
-      `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${old.metadata.uid}`,
-    );
-  }
-  if (resourceVersion && resourceVersion !== "0") {
-    if (resourceVersion !== old.metadata.resourceVersion) {
-      throw refuse.modified(resource.kind, update.name);
-    }
-  } else if (update.needsRevision === true) {
-    throw refuse.invalid(resource.kind, update.name, [
-      invalid("metadata.resourceVersion", 0, "must be specified for an update"),
-    ]);
-  }
-}
-
-/**
- * The revision apart. Who sets what is there already becomes no owner by it; a client that edits
- * the managers themselves does change something (kubectl does so where it goes over to server-side
- * apply).
- */
-function unchanged(object: ApiObject, old: Stored): boolean {
-  const bare = (of: ApiObject): ApiObject => {
-    const { resourceVersion: _, ...metadata } = metadataOf(of);
-    return { ...of, metadata };
-  };
-  return sameJson(bare(object), bare(old));
 }
 
 async function store(

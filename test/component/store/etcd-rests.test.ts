@@ -96,3 +96,35 @@ test("a server that heard nothing of its namespace judges by what stands there",
   });
   expect((await api.call("GET", `${path}/late`)).code).toBe(404);
 });
+
+test("a server that heard nothing of an object's changes updates what stands there", async () => {
+  const [one, two] = await servers(createCodec(kinds));
+  const api = await startApi({ store: one });
+  apis.push(api);
+  const path = "/api/v1/namespaces/default/configmaps";
+  const at = `${path}/it`;
+  await api.create(path, { metadata: { name: "it" }, data: { a: "1" } });
+  const seen = (await two.get("core/configmaps/default/it")) as Item;
+  const late = await startApi({ store: deafTo(two, seen.key, seen) });
+  apis.push(late);
+  const merge = { headers: { "content-type": "application/merge-patch+json" } };
+  const json = { headers: { "content-type": "application/json-patch+json" } };
+  const dataOf = async () => (await api.call("GET", at)).body.data;
+  await api.call("PATCH", at, { data: { a: "2", b: "1" } }, merge);
+  expect((await late.call("PATCH", at, { data: { c: "1" } }, merge)).code).toBe(200);
+  expect(await dataOf()).toEqual({ a: "2", b: "1", c: "1" });
+  // As that server knows it, this changes nothing, or does not fit.
+  expect((await late.call("PATCH", at, { data: { a: "1" } }, merge)).code).toBe(200);
+  expect(await dataOf()).toEqual({ a: "1", b: "1", c: "1" });
+  const test = { op: "test", path: "/data/b", value: "1" };
+  const remove = { op: "remove", path: "/data/b" };
+  expect((await late.call("PATCH", at, [test, remove], json)).code).toBe(200);
+  const { metadata } = (await api.call("GET", at)).body;
+  const { resourceVersion } = metadata;
+  const next = { metadata: { name: "it", resourceVersion }, data: { d: "1" } };
+  expect((await late.call("PUT", at, next)).code).toBe(200);
+  expect(await dataOf()).toEqual({ d: "1" });
+  expect((await late.call("PUT", at, next)).code).toBe(409);
+  await api.call("DELETE", at);
+  expect((await late.call("PATCH", at, { data: { e: "1" } }, merge)).code).toBe(404);
+});
