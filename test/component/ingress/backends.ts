@@ -76,10 +76,10 @@ export async function overloaded(): Promise<Server & { begin(): void }> {
  * packets too. Told to, it answers them with `late`.
  */
 const SILENT = `
-use strict; use Socket;
+use strict; use Socket qw(:DEFAULT SOCK_NONBLOCK);
 socket(my $l, PF_INET, SOCK_STREAM, 0) or die $!;
 bind($l, sockaddr_in(0, inet_aton($ARGV[0]))) or die $!;
-listen($l, 0) or die $!;
+listen($l, 128) or die $!;
 my $to = getsockname($l);
 $| = 1;
 print +(sockaddr_in($to))[0], "\\n";
@@ -88,8 +88,9 @@ while (@taken < $ARGV[1]) {
   accept(my $c, $l) or die $!;
   push @taken, $c if sysread $c, my $head, 65536;
 }
-socket(my $filler, PF_INET, SOCK_STREAM, 0) or die $!;
-connect($filler, $to) or die $!;
+listen($l, 0) or die $!;
+socket(my $filler, PF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0) or die $!;
+connect($filler, $to);
 print "silent\\n";
 <STDIN>;
 syswrite $_, "HTTP/1.0 200 OK\\r\\nContent-Length: 4\\r\\n\\r\\nlate" for @taken;
