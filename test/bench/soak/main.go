@@ -76,8 +76,9 @@ func configMap(name string, i int, n int) string {
 		name, i%shards, n, fmt.Sprintf("%s%06d", strings.Repeat("x", 500), n))
 }
 
+// pod belongs to a scheduler that is not there: one on a node that is not there would be cleaned up.
 func pod(i int) string {
-	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod-%06d","labels":{"shard":"s%d"}},"spec":{"nodeName":"nowhere","schedulerName":"none","automountServiceAccountToken":false,"containers":[{"name":"c","image":"example/app:1"}]}}`, i, i%shards)
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod-%06d","labels":{"shard":"s%d"}},"spec":{"schedulerName":"none","automountServiceAccountToken":false,"containers":[{"name":"c","image":"example/app:1"}]}}`, i, i%shards)
 }
 
 // fill makes the objects: three ConfigMaps to a pod.
