@@ -322,9 +322,13 @@ export const limits = {
   trimLookMs: 10_000,
   trimQuietMsMax: 300,
   trimBytesMin: 8 * 1024 * 1024,
-  /** So much is given back though heartbeats of many nodes go on (a fifth of a core). */
+  /**
+   * So much is given back though work goes on (a fifth of a core: heartbeats of many nodes, some
+   * clients), not more often than this: what was compiled is compiled again then.
+   */
   trimCalmMsMax: 2_000,
-  trimCalmBytesMin: 64 * 1024 * 1024,
+  trimCalmBytesMin: 16 * 1024 * 1024,
+  trimCalmApartMs: 60_000,
   trimSettleMs: 3_000,
   /** Until what work left in the history of changes is forgotten. */
   trimAgainMs: 80_000,

@@ -31,11 +31,14 @@ export interface TrimOptions {
   readonly footprint: Footprint;
 }
 
-/** How much must have come together to be given back by a process that computed this much. */
-function worthBytes(computedMs: number): number {
+/**
+ * How much must have come together to be given back by a process that computed this much since the
+ * last look, so long after it gave back before.
+ */
+function worthBytes(computedMs: number, sinceMs: number): number {
   if (computedMs <= limits.trimQuietMsMax) return limits.trimBytesMin;
-  if (computedMs <= limits.trimCalmMsMax) return limits.trimCalmBytesMin;
-  return Number.POSITIVE_INFINITY;
+  const isCalm = computedMs <= limits.trimCalmMsMax && sinceMs >= limits.trimCalmApartMs;
+  return isCalm ? limits.trimCalmBytesMin : Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -46,6 +49,7 @@ export function trimWhenQuiet({ clock, log, signal, footprint }: TrimOptions): v
   let computedMs = footprint.computedMs();
   /** After the last trim; undefined: this look tells. */
   let trimmedBytes: number | undefined = 0;
+  let trimmedMs = clock.monotonic();
   /** When to trim once more. */
   let againMs = Number.POSITIVE_INFINITY;
   const later = (delayMs: number, run: () => void): void => {
@@ -61,10 +65,12 @@ export function trimWhenQuiet({ clock, log, signal, footprint }: TrimOptions): v
     trimmedBytes ??= footprint.anonymousBytes();
     const grownBytes = footprint.anonymousBytes() - trimmedBytes;
     const spentMs = computedMs - before;
-    const again = clock.monotonic() >= againMs && spentMs <= limits.trimQuietMsMax;
-    if (again || grownBytes >= worthBytes(spentMs)) {
+    const nowMs = clock.monotonic();
+    const again = nowMs >= againMs && spentMs <= limits.trimQuietMsMax;
+    if (again || grownBytes >= worthBytes(spentMs, nowMs - trimmedMs)) {
       trimmedBytes = undefined;
-      againMs = again ? Number.POSITIVE_INFINITY : clock.monotonic() + limits.trimAgainMs;
+      trimmedMs = nowMs;
+      againMs = again ? Number.POSITIVE_INFINITY : nowMs + limits.trimAgainMs;
       try {
         footprint.shrink();
         later(limits.trimSettleMs, () => footprint.dropCode());

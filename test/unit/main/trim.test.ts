@@ -47,21 +47,32 @@ test("it goes back again after more work", async () => {
   expect(done).toEqual(["shrink", "drop", "shrink", "drop"]);
 });
 
-test("heartbeats of many nodes keep nothing back for ever", async () => {
+test("what work leaves is given back while it goes on, now and then", async () => {
   const { done, looks, now } = start();
+  const work = async (count: number): Promise<void> => {
+    for (let i = 0; i < count; i++) {
+      now.computed += limits.trimQuietMsMax + 1;
+      now.anonymous += limits.trimCalmBytesMin;
+      await looks(1);
+    }
+  };
   await looks(3);
-  for (let i = 0; i < 3; i++) {
-    now.computed += limits.trimQuietMsMax + 1;
-    now.anonymous += limits.trimCalmBytesMin / 2;
-    await looks(1);
-  }
-  expect(done).toEqual(["shrink", "drop", "shrink", "drop"]);
+  done.length = 0;
+  const apart = limits.trimCalmApartMs / limits.trimLookMs;
+  await work(apart - 3);
+  expect(done).toEqual([]);
+  await work(2);
+  expect(done).toEqual(["shrink", "drop"]);
+  await work(apart - 2);
+  expect(done).toHaveLength(2);
+  await work(2);
+  expect(done).toHaveLength(4);
 });
 
 test("work is not disturbed", async () => {
   const { done, looks, now } = start();
   for (let i = 0; i < 10; i++) {
-    now.computed += limits.trimQuietMsMax + 1;
+    now.computed += limits.trimCalmMsMax + 1;
     await looks(1);
   }
   expect(done).toEqual([]);
