@@ -81,8 +81,8 @@ func pod(i int) string {
 	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Pod","metadata":{"name":"pod-%06d","labels":{"shard":"s%d"}},"spec":{"schedulerName":"none","automountServiceAccountToken":false,"containers":[{"name":"c","image":"example/app:1"}]}}`, i, i%shards)
 }
 
-// fill makes the objects: three ConfigMaps to a pod.
-func fill() {
+// each calls f for every object, sixteen at a time.
+func each(f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range 16 {
@@ -90,15 +90,33 @@ func fill() {
 		go func() {
 			defer wg.Done()
 			for i := int(next.Add(1)) - 1; i < *objects; i = int(next.Add(1)) - 1 {
-				if i%4 == 3 {
-					call("POST", base+"/pods", "application/json", pod(i))
-				} else {
-					call("POST", base+"/configmaps", "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, 0))
-				}
+				f(i)
 			}
 		}()
 	}
 	wg.Wait()
+}
+
+// fill makes the objects, three ConfigMaps to a pod, and changes each once in no order, as those of a cluster that
+// lives were: what has just been made lies closer together than it ever will again.
+func fill() {
+	path := func(i int) string {
+		if i%4 == 3 {
+			return fmt.Sprintf("%s/pods/pod-%06d", base, i)
+		}
+		return fmt.Sprintf("%s/configmaps/cm-%06d", base, i)
+	}
+	each(func(i int) {
+		if i%4 == 3 {
+			call("POST", base+"/pods", "application/json", pod(i))
+		} else {
+			call("POST", base+"/configmaps", "application/json", configMap(fmt.Sprintf("cm-%06d", i), i, 0))
+		}
+	})
+	order := rand.New(rand.NewSource(1)).Perm(*objects)
+	each(func(i int) {
+		call("PATCH", path(order[i]), "application/merge-patch+json", `{"metadata":{"annotations":{"n":"000001"}}}`)
+	})
 }
 
 // watch follows one shard until the program ends, and begins anew where a watch ends, as clients do.
