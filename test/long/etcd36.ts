@@ -4,7 +4,7 @@
  */
 import { builtEtcd, builtEtcdctl } from "#test/bench/programs.ts";
 
-const STORE = ["etcd", "etcd-members", "etcd-claims", "etcd-terms", "etcd-tls"].map(
+const STORE = ["etcd", "etcd-members", "etcd-claims", "etcd-rests", "etcd-terms", "etcd-tls"].map(
   (name) => `./test/component/store/${name}.test.ts`,
 );
 const API = "./test/component/api/claims.test.ts";
