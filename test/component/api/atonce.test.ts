@@ -7,6 +7,7 @@ import { kinds } from "#resources/kinds.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store, Write } from "#store/store.ts";
 import { startApi } from "#test/support/api.ts";
+import { storeOver } from "#test/support/store.ts";
 
 const ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 const BUCKET = "rbac.authorization.k8s.io/clusterroles/";
@@ -29,23 +30,7 @@ function contended(store: Store, prefix: string): { store: Store; faster: Set<st
     }
     return store.write(asked);
   };
-  const inner: Store = { ...bound(store), write };
-  return { store: inner, faster };
-}
-
-function bound(store: Store): Store {
-  return {
-    revision: () => store.revision(),
-    get: (key) => store.get(key),
-    known: (key) => store.known(key),
-    list: (options) => store.list(options),
-    write: (write) => store.write(write),
-    watch: (options) => store.watch(options),
-    compact: (revision) => store.compact(revision),
-    historyBytes: () => store.historyBytes(),
-    count: (prefix) => store.count(prefix),
-    close: () => store.close(),
-  };
+  return { store: storeOver(store, { write }), faster };
 }
 
 test("a server whose default objects are changed meanwhile decides again, and starts", async () => {
@@ -82,7 +67,7 @@ test("what was switched off at the last moment is left as it is", async () => {
     }
     return inner.write(asked);
   };
-  const api = await startApi({ store: { ...bound(inner), write } });
+  const api = await startApi({ store: storeOver(inner, { write }) });
   try {
     expect((await api.call("GET", `${ROLES}/system:node`)).body.rules).toEqual([]);
   } finally {

@@ -7,6 +7,7 @@ import { kinds } from "#resources/kinds.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { GoneError, type Store, type Watch, type WatchOptions } from "#store/store.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
+import { storeOver } from "#test/support/store.ts";
 import { turn } from "#test/support/suites/store.ts";
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";
@@ -38,19 +39,7 @@ function blindable(store: Store) {
     for (const [, { onClosed }] of all) onClosed(new GoneError("changes were missed"));
     await turn();
   };
-  const seen: Store = {
-    revision: () => store.revision(),
-    get: (key) => store.get(key),
-    known: (key) => store.known(key),
-    list: (options) => store.list(options),
-    write: (write) => store.write(write),
-    compact: (revision) => store.compact(revision),
-    historyBytes: () => store.historyBytes(),
-    count: (prefix) => store.count(prefix),
-    close: () => store.close(),
-    watch,
-  };
-  return { store: seen, blind };
+  return { store: storeOver(store, { watch }), blind };
 }
 
 async function twoServers() {

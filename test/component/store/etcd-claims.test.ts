@@ -1,36 +1,15 @@
 /** Names that one key may hold at a time, where several servers write to one etcd. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { realClock } from "#base/clock.ts";
-import { openEtcdStore } from "#store/etcd.ts";
+import { expect, test } from "bun:test";
 import { ClaimedError, type Codec, type Item, type Store, type Write } from "#store/store.ts";
-import { type EtcdCluster, startEtcd } from "#test/support/etcd.ts";
-import { quietLog } from "#test/support/store.ts";
+import { etcdStores } from "#test/support/etcdstores.ts";
 import { testCodec } from "#test/support/suites/store.ts";
 
-let etcd: EtcdCluster;
-let stores: Store[] = [];
-let count = 0;
-
-beforeAll(async () => {
-  etcd = await startEtcd();
-});
-afterAll(() => etcd.stop());
-afterEach(async () => {
-  for (const store of stores) await store.close();
-  stores = [];
-});
+const on = etcdStores();
 
 /** Values are `{"text":T,"holds":[NAME]}`. */
 const codec: Codec = { ...testCodec, claims: (_, value) => JSON.parse(value).holds ?? [] };
 
-const prefixOfTest = (): string => `/c${count++}/`;
-
-async function server(prefix: string, of: Codec = codec): Promise<Store> {
-  const base = { codec: of, clock: realClock, log: quietLog };
-  const store = await openEtcdStore({ ...base, urls: etcd.urls, prefix });
-  stores.push(store);
-  return store;
-}
+const server = (prefix: string, of: Codec = codec): Promise<Store> => on.open(prefix, of);
 
 const holding = (key: string, holds: string[], before?: Item): Write => ({
   key,
@@ -42,7 +21,7 @@ const A = "core/services/x/a";
 const B = "core/services/x/b";
 
 test("of many keys that claim one name at once, through two servers, one has it", async () => {
-  const prefix = prefixOfTest();
+  const prefix = on.prefix();
   const both = [await server(prefix), await server(prefix)];
   const writes = Array.from({ length: 40 }, (_, i) =>
     both[i % 2]?.write(holding(`core/services/x/s${i}`, ["one", `own-${i}`])),
@@ -55,7 +34,7 @@ test("of many keys that claim one name at once, through two servers, one has it"
 });
 
 test("a name is free again with its key, and when its key lets go of it", async () => {
-  const prefix = prefixOfTest();
+  const prefix = on.prefix();
   const [one, two] = [await server(prefix), await server(prefix)];
   let a = await one.write(holding(A, ["x", "y"]));
   await expect(two.write(holding(B, ["y"]))).rejects.toBeInstanceOf(ClaimedError);
@@ -69,7 +48,7 @@ test("a name is free again with its key, and when its key lets go of it", async 
 });
 
 test("what was written without claims gets them when a server starts", async () => {
-  const prefix = prefixOfTest();
+  const prefix = on.prefix();
   const older = await server(prefix, testCodec);
   const keys = Array.from({ length: 150 }, (_, i) => `core/services/x/old-${i}`);
   await Promise.all(keys.map((key, i) => older.write(holding(key, [`n${i}`, `m${i}`]))));
@@ -84,7 +63,7 @@ test("what was written without claims gets them when a server starts", async () 
 });
 
 test("two that held one name before there were claims keep it until they go", async () => {
-  const prefix = prefixOfTest();
+  const prefix = on.prefix();
   const older = await server(prefix, testCodec);
   await older.write(holding(A, ["x"]));
   await older.write(holding(B, ["x"]));

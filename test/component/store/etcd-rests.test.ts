@@ -1,35 +1,17 @@
 /** Several servers on one etcd: what rests on what a server knew, and what it did not hear yet. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createCodec } from "#api/codec.ts";
-import { realClock } from "#base/clock.ts";
 import { kinds } from "#resources/kinds.ts";
-import { openEtcdStore } from "#store/etcd.ts";
 import { type Codec, type Item, StaleError, type Store } from "#store/store.ts";
-import { startApi, type TestApi } from "#test/support/api.ts";
-import { type EtcdCluster, startEtcd } from "#test/support/etcd.ts";
-import { quietLog } from "#test/support/store.ts";
-import { put, testCodec, textOf } from "#test/support/suites/store.ts";
+import { etcdStores } from "#test/support/etcdstores.ts";
+import { storeOver } from "#test/support/store.ts";
+import { put, textOf } from "#test/support/suites/store.ts";
 
-let etcd: EtcdCluster;
-const stores: Store[] = [];
-const apis: TestApi[] = [];
-let count = 0;
+const on = etcdStores();
 
-beforeAll(async () => {
-  etcd = await startEtcd();
-});
-afterAll(() => etcd.stop());
-afterEach(async () => {
-  for (const api of apis.splice(0)) await api.close();
-  for (const store of stores.splice(0)) await store.close();
-});
-
-async function servers(codec: Codec = testCodec): Promise<[Store, Store]> {
-  const prefix = `/r${count++}/`;
-  const base = { codec, clock: realClock, log: quietLog, urls: etcd.urls, prefix };
-  const both = [await openEtcdStore(base), await openEtcdStore(base)] as const;
-  stores.push(...both);
-  return [...both];
+async function servers(codec?: Codec): Promise<[Store, Store]> {
+  const prefix = on.prefix();
+  return [await on.open(prefix, codec), await on.open(prefix, codec)];
 }
 
 const HOME = "core/namespaces/home";
@@ -60,28 +42,16 @@ test("a key that another server deleted is free at once", async () => {
 });
 
 /** A server that does not hear how one key goes on. */
-const deafTo = (store: Store, key: string, seen: Item): Store => ({
-  revision: () => store.revision(),
-  get: (asked) => store.get(asked),
-  known: (asked) => (asked === key ? seen : store.known(asked)),
-  list: (options) => store.list(options),
-  write: (write) => store.write(write),
-  watch: (options) => store.watch(options),
-  compact: (revision) => store.compact(revision),
-  historyBytes: () => store.historyBytes(),
-  count: (prefix) => store.count(prefix),
-  close: () => store.close(),
-});
+const deafTo = (store: Store, key: string, seen: Item): Store =>
+  storeOver(store, { known: (asked) => (asked === key ? seen : store.known(asked)) });
 
 test("a server that heard nothing of its namespace judges by what stands there", async () => {
   const [one, two] = await servers(createCodec(kinds));
-  const api = await startApi({ store: one });
-  apis.push(api);
+  const api = await on.serve(one);
   await api.create("/api/v1/namespaces", {
     metadata: { name: "home", finalizers: ["example.com/stay"] },
   });
-  const late = await startApi({ store: deafTo(two, HOME, (await two.get(HOME)) as Item) });
-  apis.push(late);
+  const late = await on.serve(deafTo(two, HOME, (await two.get(HOME)) as Item));
   const path = "/api/v1/namespaces/home/configmaps";
   const make = (name: string) => late.call("POST", path, { metadata: { name } });
   expect((await make("before")).code).toBe(201);
@@ -99,14 +69,12 @@ test("a server that heard nothing of its namespace judges by what stands there",
 
 test("a server that heard nothing of an object's changes updates what stands there", async () => {
   const [one, two] = await servers(createCodec(kinds));
-  const api = await startApi({ store: one });
-  apis.push(api);
+  const api = await on.serve(one);
   const path = "/api/v1/namespaces/default/configmaps";
   const at = `${path}/it`;
   await api.create(path, { metadata: { name: "it" }, data: { a: "1" } });
   const seen = (await two.get("core/configmaps/default/it")) as Item;
-  const late = await startApi({ store: deafTo(two, seen.key, seen) });
-  apis.push(late);
+  const late = await on.serve(deafTo(two, seen.key, seen));
   const merge = { headers: { "content-type": "application/merge-patch+json" } };
   const json = { headers: { "content-type": "application/json-patch+json" } };
   const dataOf = async () => (await api.call("GET", at)).body.data;

@@ -1,37 +1,13 @@
 /** Several servers on one etcd: what a leader writes is done only while no other began a term. */
-import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
+import { expect, test } from "bun:test";
 import { createCodec } from "#api/codec.ts";
-import { realClock } from "#base/clock.ts";
 import { kinds } from "#resources/kinds.ts";
-import { openEtcdStore } from "#store/etcd.ts";
-import { type Codec, type Item, StorageError, type Store, type Term } from "#store/store.ts";
-import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
-import { type EtcdCluster, startEtcd } from "#test/support/etcd.ts";
-import { quietLog } from "#test/support/store.ts";
-import { put, testCodec, textOf } from "#test/support/suites/store.ts";
+import { type Item, StorageError, type Store, type Term } from "#store/store.ts";
+import { ADMIN } from "#test/support/api.ts";
+import { etcdStores } from "#test/support/etcdstores.ts";
+import { put, textOf } from "#test/support/suites/store.ts";
 
-let etcd: EtcdCluster;
-const stores: Store[] = [];
-const apis: TestApi[] = [];
-let count = 0;
-
-beforeAll(async () => {
-  etcd = await startEtcd();
-});
-afterAll(() => etcd.stop());
-afterEach(async () => {
-  for (const api of apis.splice(0)) await api.close();
-  for (const store of stores.splice(0)) await store.close();
-});
-
-async function server(prefix: string, codec: Codec = testCodec): Promise<Store> {
-  const store = await openEtcdStore({
-    ...{ codec, clock: realClock, log: quietLog, urls: etcd.urls, prefix },
-  });
-  stores.push(store);
-  return store;
-}
-
+const on = etcdStores();
 const LEASE = "coordination.k8s.io/leases/x/leader";
 const POD = "core/pods/x/a";
 
@@ -42,8 +18,8 @@ async function begun(store: Store, lease: Item): Promise<Term> {
 }
 
 test("a write of a term that another one ended is refused, and is not done", async () => {
-  const prefix = `/t${count++}/`;
-  const [one, two] = [await server(prefix), await server(prefix)];
+  const prefix = on.prefix();
+  const [one, two] = [await on.open(prefix), await on.open(prefix)];
   const first = await one.write(put(LEASE, "one"));
   const term = await begun(one, first);
   const pod = await one.write({ ...put(POD, "a"), term });
@@ -61,8 +37,8 @@ test("a write of a term that another one ended is refused, and is not done", asy
 });
 
 test("no term begins where the Lease is another's by now", async () => {
-  const prefix = `/t${count++}/`;
-  const [one, two] = [await server(prefix), await server(prefix)];
+  const prefix = on.prefix();
+  const [one, two] = [await on.open(prefix), await on.open(prefix)];
   const first = await one.write(put(LEASE, "one"));
   const second = await two.write(put(LEASE, "two", first.revision));
   const term = await begun(two, second);
@@ -71,10 +47,9 @@ test("no term begins where the Lease is another's by now", async () => {
 });
 
 test("the API hands a request's term to the datastore", async () => {
-  const prefix = `/t${count++}/`;
-  const store = await server(prefix, createCodec(kinds));
-  const api = await startApi({ store });
-  apis.push(api);
+  const prefix = on.prefix();
+  const store = await on.open(prefix, createCodec(kinds));
+  const api = await on.serve(store);
   const path = "/api/v1/namespaces/default/configmaps";
   const { metadata } = await api.create<{ metadata: { resourceVersion?: string; name: string } }>(
     path,
