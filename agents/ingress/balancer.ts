@@ -1,6 +1,7 @@
 /** Chooses an endpoint for each request: the one with the fewest requests under way. */
 import type { Backend, Endpoint, Table } from "#agents/ingress/plan.ts";
 import type { Spare } from "#agents/ingress/upstream.ts";
+import { limits } from "#base/limits.ts";
 
 /** A request under way, as its endpoint's end concerns it. */
 export interface Asked {
@@ -152,6 +153,11 @@ export class Balancer {
     }
     return state;
   }
+}
+
+/** It takes no connection: others are asked first, for a while. */
+export function markLame(state: EndpointState, nowMs: number): void {
+  state.lameUntilMs = nowMs + limits.ingressLameMs;
 }
 
 /** Rendezvous hashing: an endpoint that comes or goes moves only its own clients. */

@@ -3,7 +3,7 @@
  * come, and the faster side waits for the slower one.
  */
 import { Attempts } from "#agents/ingress/attempts.ts";
-import type { Asked } from "#agents/ingress/balancer.ts";
+import { type Asked, markLame } from "#agents/ingress/balancer.ts";
 import type { Body } from "#agents/ingress/body.ts";
 import type { ClientSide } from "#agents/ingress/clientside.ts";
 import {
@@ -304,7 +304,7 @@ export class Exchange implements UpstreamUser, Asked {
   /** Another endpoint, as long as the client has seen nothing and nothing can happen twice. */
   #failed(upstream: Upstream, status: number, reason: string): void {
     const { state, isOpen } = upstream;
-    if (!isOpen) state.lameUntilMs = this.#all.clock.monotonic() + limits.ingressLameMs;
+    if (!isOpen) markLame(state, this.#all.clock.monotonic());
     if (this.#hasAnswered) {
       this.#broken(status, reason);
     } else if (this.#mayRepeat(upstream)) {

@@ -3,7 +3,7 @@
  * connection, and what was sent to it is sent again for minutes.
  */
 import { createConnection } from "node:net";
-import type { EndpointState } from "#agents/ingress/balancer.ts";
+import { type EndpointState, markLame } from "#agents/ingress/balancer.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
@@ -55,7 +55,7 @@ export class LifeSigns {
   }
 
   #silent(state: EndpointState): void {
-    state.lameUntilMs = this.#clock.monotonic() + limits.ingressLameMs;
+    markLame(state, this.#clock.monotonic());
     for (const spare of state.spares.splice(0)) spare.close();
   }
 }

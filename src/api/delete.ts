@@ -10,7 +10,7 @@ import { type Call, type Core, timestamp } from "#api/core.ts";
 import { itemIn } from "#api/custom/convert.ts";
 import { ApiError, refuse } from "#api/errors.ts";
 import { isObject } from "#api/json.ts";
-import { isFinished, metadataOf } from "#api/meta.ts";
+import { isFinished } from "#api/meta.ts";
 import { listItems, textInVersion } from "#api/read.ts";
 import { respond, respondText } from "#api/respond.ts";
 import { attributesOf, isDryRun } from "#api/write.ts";
@@ -179,6 +179,7 @@ function graceFor(call: Call, options: DeleteOptions, object: Stored): number {
 
 export interface Deleted {
   readonly item: Item;
+  readonly uid: string;
   /** False while it waits for grace or finalizers. */
   readonly gone: boolean;
 }
@@ -208,7 +209,7 @@ export async function deleteObject(
       }),
     );
     try {
-      return await deleteOnce(core, call, options, live);
+      return await deleteOnce(core, call, options, live, old);
     } catch (error) {
       if (!(error instanceof ConflictError)) throw error;
     }
@@ -222,31 +223,33 @@ function lastOf(call: Call, live: Item, marked: Stored): Item {
   return { ...live, value: stampRevision(encodeObject(marked), live.revision) };
 }
 
+/** `object` is what was decoded of `live`; it gets the marks. */
 async function deleteOnce(
   core: Core,
   call: Call,
   options: DeleteOptions,
   live: Item,
+  object: Stored,
 ): Promise<Deleted> {
-  const object = decodeItem(live);
+  const { uid } = object.metadata;
   const waits = markDeleted(core, call, options, object);
   if (!waits) {
     const last = lastOf(call, live, object);
-    if (options.dryRun) return { item: last, gone: true };
+    if (options.dryRun) return { item: last, uid, gone: true };
     const item = await core.store.write({
       key: live.key,
       expect: live.revision,
       ...(call.resource.bucket === "core/events" && { durability: "lazy" as const }),
     });
-    return { item: last === live ? item : last, gone: true };
+    return { item: last === live ? item : last, uid, gone: true };
   }
   const value = encodeObject(object);
   const stamped = stampRevision(value, live.revision);
-  if (stamped === live.value) return { item: live, gone: false };
+  if (stamped === live.value) return { item: live, uid, gone: false };
   const terms = termsOf(call.resource.stored.kind, object);
-  if (options.dryRun) return { item: { ...live, value: stamped, terms }, gone: false };
+  if (options.dryRun) return { item: { ...live, value: stamped, terms }, uid, gone: false };
   const item = await core.store.write({ key: live.key, value, terms, expect: live.revision });
-  return { item, gone: false };
+  return { item, uid, gone: false };
 }
 
 /** Kinds whose last state is the answer to their deletion; others answer a Status. */
@@ -274,7 +277,7 @@ export async function deleteOne(core: Core, call: Call): Promise<Response> {
   const name = call.target.name ?? "";
   const options = await deleteOptionsOf(call);
   warnOfOrphans(call, options);
-  const { item, gone } = await deleteObject(core, call, name, options);
+  const { item, uid, gone } = await deleteObject(core, call, name, options);
   if (!gone || ANSWERS_OBJECT.has(call.resource.bucket)) {
     return respondText(call, textInVersion(call.resource, await itemIn(call.resource, item)));
   }
@@ -284,7 +287,7 @@ export async function deleteOne(core: Core, call: Call): Promise<Response> {
     apiVersion: "v1",
     metadata: {},
     status: "Success",
-    details: { name, ...(group && { group }), kind: plural, uid: metadataOf(decodeItem(item)).uid },
+    details: { name, ...(group && { group }), kind: plural, uid },
   });
 }
 

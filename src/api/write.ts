@@ -38,6 +38,7 @@ export interface Written {
 
 /** @throws ApiError 422 for anything but `All`. */
 export function isDryRun(call: Call): boolean {
+  if (call.query.size === 0) return false;
   const asked = call.query.getAll("dryRun").filter((value) => value !== "");
   if (asked.length === 0) return false;
   if (asked.every((value) => value === "All")) return true;
@@ -64,7 +65,7 @@ export function attributesOf(call: Call, about: About): Attributes {
     ...about,
     namespace: call.target.namespace,
     user: call.user,
-    dryRun: call.query.size > 0 && isDryRun(call),
+    dryRun: isDryRun(call),
     warnings: call.warnings,
     ...(call.annotate && { annotate: call.annotate }),
     rests: [],
@@ -238,7 +239,7 @@ export async function updateObject(
   resource = call.resource,
 ): Promise<Written> {
   const key = storeKey(resource.bucket, call.target.namespace, update.name);
-  const guess = call.query.size > 0 && isDryRun(call) ? undefined : core.store.known(key);
+  const guess = isDryRun(call) ? undefined : core.store.known(key);
   const guessed = guess && (await updateKnown(core, call, update, resource, guess));
   if (guessed !== undefined) return guessed;
   for (let tries = 0; tries < limits.writeRetriesMax; tries++) {

@@ -52,6 +52,7 @@ export function trackUpdate(request: UpdateRequest): ManagedFieldsEntry[] {
   const given = after.metadata?.managedFields;
   const live = before?.metadata?.managedFields ?? [];
   if (request.skip === true) return live;
+  if (before === undefined && given === undefined) return broughtAlong(request);
   const isReset = subresource === "" && given !== undefined && isResetOf(given);
   const entries = isReset ? [] : entriesFor(given, live, subresource);
   // An object that was never tracked is tracked from its first apply on.
@@ -67,6 +68,13 @@ export function trackUpdate(request: UpdateRequest): ManagedFieldsEntry[] {
   const owners = entries.length === 0 ? [] : (ownersOf(entries) ?? []);
   if (set === undefined && removed === undefined) return entries;
   return entriesOf(capped(retrack(owners, request, set, removed)));
+}
+
+/** A new object that came without managers has one: who creates it. */
+function broughtAlong(request: UpdateRequest): ManagedFieldsEntry[] {
+  const { after, schema, ignore, time } = request;
+  const fields = without(newObjectSet(mergeNodeOf(schema), after as JsonObject), ignore);
+  return fields === undefined ? [] : entriesOf([{ ...selfOf(request), fields, time }]);
 }
 
 const asAdded = (added: FieldSet | undefined): Difference | undefined =>
@@ -92,18 +100,20 @@ function entriesFor(
 const readable = (entries: ManagedFieldsEntry[]): ManagedFieldsEntry[] =>
   entries.length === 0 || ownersOf(entries) !== undefined ? entries : [];
 
+const selfOf = (request: UpdateRequest): Manager => ({
+  name: request.manager,
+  operation: request.operation,
+  apiVersion: request.apiVersion,
+  subresource: request.subresource ?? "",
+});
+
 function retrack(
   owners: readonly Owner[],
   request: UpdateRequest,
   set: FieldSet | undefined,
   removed: FieldSet | undefined,
 ): Owner[] {
-  const self: Manager = {
-    name: request.manager,
-    operation: request.operation,
-    apiVersion: request.apiVersion,
-    subresource: request.subresource ?? "",
-  };
+  const self = selfOf(request);
   const lost = union(set, removed);
   const next: Owner[] = [];
   let found = false;

@@ -137,7 +137,7 @@ class EtcdStore implements contract.Store {
 
   async list(options: contract.ListOptions): Promise<contract.Page> {
     this.#assertOpen();
-    if ((options.revision ?? Infinity) > this.#view.revision) await this.#fresh();
+    if ((options.revision ?? Number.POSITIVE_INFINITY) > this.#view.revision) await this.#fresh();
     return this.#view.list(options);
   }
 

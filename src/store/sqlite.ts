@@ -73,8 +73,7 @@ class SqliteStore implements contract.Store {
   }
 
   async get(key: string): Promise<Item | undefined> {
-    this.#assertOpen();
-    return this.#view.get(key)?.item;
+    return this.known(key);
   }
 
   known(key: string): Item | undefined {

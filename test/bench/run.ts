@@ -2,7 +2,7 @@
  * The figures of bramble on this machine, as one table and `last.json`. Other programs on the
  * machine change them: ratios of one run are what counts.
  *
- *   bun run bench [--peers] [--rounds 3] [--kills 20] [--idle-seconds 60] [--only api,pods,…]
+ *   bun run bench [--peers] [--rounds 7] [--kills 20] [--idle-seconds 60] [--only api,pods,…]
  *
  * `--peers` also builds kube-apiserver and etcd (minutes, once) and loads them in turns with ours.
  */
@@ -17,22 +17,23 @@ import { figuresOf, figuresTable, loadsTable, type Measured } from "#test/bench/
 import { measureIdle } from "#test/bench/idle.ts";
 import { loadImage } from "#test/bench/image.ts";
 import { openContainerd } from "#test/bench/machine.ts";
-import { startPeer } from "#test/bench/peers.ts";
+import { type Peer, startPeer } from "#test/bench/peers.ts";
 import { podLoad, reserveNetwork } from "#test/bench/podload.ts";
 import { memory } from "#test/bench/process.ts";
 import { buildBramble, must } from "#test/bench/programs.ts";
-import { startServer } from "#test/bench/server.ts";
+import { type BenchServer, startServer } from "#test/bench/server.ts";
 import type { PrivateContainerd } from "#test/support/containerd.ts";
 
 const PARTS = ["start", "api", "pods", "idle", "durability"] as const;
 const STARTS = 5;
 const IDLE_PODS = 10;
 const REST_MS = 120_000;
+const POD_ROUNDS = 3;
 
 const { values: flags } = parseArgs({
   options: {
     peers: { type: "boolean", default: false },
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "7" },
     kills: { type: "string", default: "20" },
     "idle-seconds": { type: "string", default: "60" },
     only: { type: "string", default: PARTS.join(",") },
@@ -52,7 +53,17 @@ async function measureStart(binary: string, containerd: PrivateContainerd): Prom
   return took;
 }
 
-/** Ours and theirs in turns, each with the machine for itself. */
+/** The peer's turn, with the machine for itself. */
+async function peerLoad(peer: Peer, server: BenchServer, round: number): Promise<Loads> {
+  process.kill(server.pid, "SIGSTOP");
+  await peer.resume();
+  const load = await apiLoad(peer, round);
+  peer.pause();
+  process.kill(server.pid, "SIGCONT");
+  return load;
+}
+
+/** Ours and theirs in turns. */
 async function measureApi(binary: string): Promise<Measured> {
   const peer = flags.peers ? await startPeer() : undefined;
   peer?.pause();
@@ -60,16 +71,15 @@ async function measureApi(binary: string): Promise<Measured> {
   const ours: Loads[] = [];
   let loadedMb = Number.NaN;
   const peers: Loads[] = [];
-  for (let round = 1; round <= rounds; round++) {
-    say(`load, round ${round} of ${rounds}`);
-    ours.push(await apiLoad(server, round));
+  // The first round warms both up: what counts is how servers serve that run for months.
+  for (let round = 0; round <= rounds; round++) {
+    say(round === 0 ? "load, to warm up" : `load, round ${round} of ${rounds}`);
+    const mine = await apiLoad(server, round);
     loadedMb = memory(server.pid).rssMb;
-    if (peer === undefined) continue;
-    process.kill(server.pid, "SIGSTOP");
-    await peer.resume();
-    peers.push(await apiLoad(peer, round));
-    peer.pause();
-    process.kill(server.pid, "SIGCONT");
+    const theirs = peer && (await peerLoad(peer, server, round));
+    if (round === 0) continue;
+    ours.push(mine);
+    if (theirs !== undefined) peers.push(theirs);
   }
   await peer?.end();
   say("what the load leaves of memory");
@@ -95,7 +105,7 @@ async function measureNode(
   say("pods, one at a time and many at once");
   const fresh = await startServer({ binary, containerd });
   await loadImage(address, namespace);
-  const pods = await podLoad(fresh, { containerd, network, rounds });
+  const pods = await podLoad(fresh, { containerd, network, rounds: POD_ROUNDS });
   await fresh.end();
   return { pods, ...(idle && { idle }) };
 }

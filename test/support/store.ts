@@ -28,18 +28,3 @@ export function openTestStore(
   const base = { codec: testCodec, clock: realClock, log: quietLog };
   return openSqliteStore({ ...base, ...options, path });
 }
-
-/** A store that does all as another one does, but for what is changed. */
-export const storeOver = (store: Store, changed: Partial<Store>): Store => ({
-  revision: () => store.revision(),
-  get: (key) => store.get(key),
-  known: (key) => store.known(key),
-  list: (options) => store.list(options),
-  write: (write) => store.write(write),
-  watch: (options) => store.watch(options),
-  compact: (revision) => store.compact(revision),
-  historyBytes: () => store.historyBytes(),
-  count: (prefix) => store.count(prefix),
-  close: () => store.close(),
-  ...changed,
-});

@@ -59,11 +59,6 @@ export function managersText(entries: readonly ManagedFieldsEntry[]): string {
   if (only === undefined || second !== undefined || spec === undefined || !texts.has(spec)) {
     return JSON.stringify(entries);
   }
-  let text = "";
-  for (const name in only) {
-    const value = only[name as keyof ManagedFieldsEntry];
-    const made = value === fields ? fieldsText(fields as FieldSet) : JSON.stringify(value);
-    if (made !== undefined) text += `${text === "" ? "" : ","}${JSON.stringify(name)}:${made}`;
-  }
-  return `[{${text}}]`;
+  const { fieldsV1, ...who } = only;
+  return `[${JSON.stringify(who).slice(0, -1)},"fieldsV1":${fieldsText(fieldsV1 as FieldSet)}}]`;
 }

@@ -89,6 +89,7 @@ export function without(
   names: readonly string[] | undefined,
 ): FieldSet | undefined {
   if (set === undefined || names === undefined) return set;
+  if (set[SELF] === undefined && !names.some((name) => set[`f:${name}`] !== undefined)) return set;
   const children: Draft = {};
   for (const element in set) {
     if (element === SELF || names.includes(element.slice(2))) continue;

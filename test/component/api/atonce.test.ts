@@ -4,10 +4,10 @@ import { createCodec } from "#api/codec.ts";
 import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { kinds } from "#resources/kinds.ts";
+import { storeOver } from "#store/over.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import type { Store, Write } from "#store/store.ts";
 import { startApi } from "#test/support/api.ts";
-import { storeOver } from "#test/support/store.ts";
 
 const ROLES = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
 const BUCKET = "rbac.authorization.k8s.io/clusterroles/";

@@ -4,10 +4,10 @@ import { createCodec } from "#api/codec.ts";
 import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { kinds } from "#resources/kinds.ts";
+import { storeOver } from "#store/over.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { GoneError, type Store, type Watch, type WatchOptions } from "#store/store.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
-import { storeOver } from "#test/support/store.ts";
 import { turn } from "#test/support/suites/store.ts";
 
 const RBAC = "/apis/rbac.authorization.k8s.io/v1";

@@ -2,9 +2,9 @@
 import { expect, test } from "bun:test";
 import { createCodec } from "#api/codec.ts";
 import { kinds } from "#resources/kinds.ts";
+import { storeOver } from "#store/over.ts";
 import { type Codec, type Item, StaleError, type Store } from "#store/store.ts";
 import { etcdStores } from "#test/support/etcdstores.ts";
-import { storeOver } from "#test/support/store.ts";
 import { put, textOf } from "#test/support/suites/store.ts";
 
 const on = etcdStores();
