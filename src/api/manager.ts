@@ -16,8 +16,10 @@ export function checkedManager(call: Call, named: string): string {
 
 /** Who owns the fields that this request sets. */
 export function managerOf(call: Call): string {
-  const named = call.query.get("fieldManager");
-  if (named !== null && named !== "") return checkedManager(call, named);
+  const named = call.query.size > 0 ? call.query.get("fieldManager") : "";
+  if (named) return checkedManager(call, named);
   const agent = call.request.headers.get("user-agent") ?? "";
-  return agent.split("/", 1)[0]?.slice(0, MANAGER_CHARS_MAX) || "unknown";
+  const slash = agent.indexOf("/");
+  const name = slash < 0 ? agent : agent.slice(0, slash);
+  return name.slice(0, MANAGER_CHARS_MAX) || "unknown";
 }

@@ -12,6 +12,8 @@ export interface Target {
   readonly watch?: true;
 }
 
+type Draft = { -readonly [Field in keyof Target]: Target[Field] };
+
 const decode = (segment: string): string =>
   segment.includes("%") ? decodeURIComponent(segment) : segment;
 
@@ -42,16 +44,13 @@ export function parseTarget(path: string): Target | undefined {
   const subresource = parts[at++];
   const more = parts.slice(at);
   if (more.length > 0 && subresource !== "proxy" && more.join("") !== "") return undefined;
-  return {
-    group,
-    version,
-    plural: decode(plural),
-    ...(namespace !== undefined && { namespace }),
-    ...(name !== undefined && name !== "" && { name: decode(name) }),
-    ...(subresource !== undefined && subresource !== "" && { subresource: decode(subresource) }),
-    ...(subresource === "proxy" && { rest: more.length === 0 ? "" : `/${more.join("/")}` }),
-    ...(watch && { watch }),
-  };
+  const target: Draft = { group, version, plural: decode(plural) };
+  if (namespace !== undefined) target.namespace = namespace;
+  if (name) target.name = decode(name);
+  if (subresource) target.subresource = decode(subresource);
+  if (subresource === "proxy") target.rest = more.length === 0 ? "" : `/${more.join("/")}`;
+  if (watch) target.watch = watch;
+  return target;
 }
 
 const namespaceSubresources = new Set(["status", "finalize"]);

@@ -2,7 +2,7 @@ import type { Clock } from "#base/clock.ts";
 import type { Caches } from "#client/cache.types.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { isTerminal, podsByNode } from "#controllers/common/pods.ts";
-import { timeMs } from "#controllers/common/time.ts";
+import { MissingNodes, nodeKey, nodeOfKey } from "#controllers/podgc/missing.ts";
 import { plan, QUARANTINE_MS, type State } from "#controllers/podgc/plan.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
@@ -12,15 +12,11 @@ import type { Pod } from "#resources/types.gen.ts";
 /** Ended pods kept for their logs and statuses (terminated-pod-gc-threshold upstream). */
 const TERMINATED_MAX = 12_500;
 
-/** Whoever binds a pod to a node that is yet to come gives it the same time. */
-function youngest(missedMs: number | undefined, pod: Stored<Pod>, now: number): number | undefined {
-  if (missedMs === undefined) return undefined;
-  return Math.min(missedMs, Math.max(0, now - (timeMs(pod.metadata.creationTimestamp) ?? 0)));
-}
-
-export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): Controller<State> {
-  /** When each missing node was first missed. */
-  const missing = new Map<string, number>();
+export function podGcController(
+  clock: Clock,
+  terminatedMax = TERMINATED_MAX,
+): Controller<readonly State[]> {
+  const missing = new MissingNodes(clock);
   /** Ended pods, the oldest first: they end in about that order. */
   const ended = new Set<string>();
 
@@ -30,30 +26,23 @@ export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): C
   }
 
   /** Nothing is to be done about a pod that runs on a node, or waits for one. */
-  function isInOrder(pod: Stored<Pod>, caches: Caches): boolean {
-    if (isTerminal(pod) || pod.metadata.deletionTimestamp !== undefined) return false;
-    const { nodeName } = pod.spec ?? {};
-    return !nodeName || caches.of(nodes).get(nodeName) !== undefined;
+  function keysOf(pod: Stored<Pod>, caches: Caches): string[] {
+    const { nodeName = "" } = pod.spec ?? {};
+    const isLost = nodeName !== "" && caches.of(nodes).get(nodeName) === undefined;
+    const keys = isLost && !missing.isAwaited(nodeName) ? [nodeKey(nodeName)] : [];
+    const leaves = pod.metadata.deletionTimestamp !== undefined && !isLost;
+    if (isTerminal(pod) || leaves) keys.push(keyOf(pod));
+    return keys;
   }
 
   const oldest = (many: number): string[] => ended.values().take(many).toArray();
-
-  function missed(name: string, known: boolean): number | undefined {
-    if (known || name === "") {
-      missing.delete(name);
-      return undefined;
-    }
-    const since = missing.get(name) ?? clock.monotonic();
-    missing.set(name, since);
-    return clock.monotonic() - since;
-  }
 
   return {
     name: "podgc",
     kind: pods,
     // A pod that ends may make another one, the oldest, one too many.
     keys: (pod, caches) => [
-      ...(isInOrder(pod, caches) ? [] : [keyOf(pod)]),
+      ...keysOf(pod, caches),
       ...(ended.size > terminatedMax ? oldest(1) : []),
     ],
     changed(change) {
@@ -67,7 +56,10 @@ export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): C
     triggers: [
       trigger(
         nodes,
-        (node, caches) => caches.of(pods).indexed(podsByNode, node.metadata.name).map(keyOf),
+        ({ metadata: { name } }, caches) => {
+          if (caches.of(nodes).get(name) === undefined) return [nodeKey(name)];
+          return [nodeKey(name), ...caches.of(pods).indexed(podsByNode, name).map(keyOf)];
+        },
         {
           changed: ({ before, after }) =>
             (before === undefined) !== (after === undefined) ||
@@ -75,20 +67,23 @@ export function podGcController(clock: Clock, terminatedMax = TERMINATED_MAX): C
         },
       ),
     ],
-    read(key, { caches, now }) {
+    read(key, world) {
+      const missed = nodeOfKey(key);
+      if (missed !== undefined) return missing.read(missed, world);
+      const { caches } = world;
       const pod = caches.of(pods).get(key);
       if (pod === undefined) return undefined;
       if (isTerminal(pod)) ended.add(key);
-      const name = pod.spec?.nodeName ?? "";
-      const node = caches.of(nodes).get(name);
+      const node = caches.of(nodes).get(pod.spec?.nodeName ?? "");
       const surplus = ended.size > terminatedMax && oldest(1).includes(key);
-      const missedMs = missed(name, node !== undefined);
-      return { pod, node, missedMs: youngest(missedMs, pod, now), surplus };
+      return [{ pod, node, missedMs: missing.missedMs(pod, world), surplus }];
     },
-    async confirm(state, client) {
-      if (state.missedMs === undefined || state.missedMs < QUARANTINE_MS) return state;
-      const node = await client.get(nodes, { name: state.pod.spec?.nodeName ?? "" });
-      return node === undefined ? state : { ...state, node, missedMs: undefined };
+    async confirm(states, client) {
+      const due = states.find(({ missedMs = 0 }) => missedMs >= QUARANTINE_MS);
+      if (due === undefined) return states;
+      const node = await client.get(nodes, { name: due.pod.spec?.nodeName ?? "" });
+      if (node === undefined) return states;
+      return states.map((state) => ({ ...state, node, missedMs: undefined }));
     },
     plan,
   };

@@ -54,7 +54,15 @@ function ended(pod: Stored<Pod>, message: string, now: number): Action[] {
   return statusAction(pods, pod, status);
 }
 
-export function plan(state: State, now: number): Plan {
+/** One pod, or all of a node that is not there. */
+export function plan(states: readonly State[], now: number): Plan {
+  const plans = states.map((state) => planPod(state, now));
+  const againMs = Math.min(...plans.map((one) => one.againMs ?? Number.POSITIVE_INFINITY));
+  const actions = plans.flatMap((one) => one.actions);
+  return Number.isFinite(againMs) ? { actions, againMs } : { actions };
+}
+
+function planPod(state: State, now: number): Plan {
   const { pod, missedMs } = state;
   const reason = why(state, now);
   if (reason === undefined) {
@@ -65,7 +73,9 @@ export function plan(state: State, now: number): Plan {
   }
   const gone = deleteAction(pods, pod, { gracePeriodSeconds: 0 });
   if (reason === "orphaned") {
-    return { actions: [...ended(pod, "PodGC: node no longer exists", now), gone] };
+    // Others may have been bound to that node since.
+    const actions = [...ended(pod, "PodGC: node no longer exists", now), gone];
+    return { actions, againMs: QUARANTINE_MS };
   }
   if (reason === "out of service") {
     return { actions: [...ended(pod, "PodGC: node is out of service", now), gone] };

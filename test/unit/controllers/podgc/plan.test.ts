@@ -41,7 +41,7 @@ const state = (more: Partial<State>): State => ({
 });
 
 const does = (more: Partial<State>, later = 0) => {
-  const { actions, againMs } = plan(state(more), world.now + later);
+  const { actions, againMs } = plan([state(more)], world.now + later);
   return { did: actions.map((action) => action.do), againMs, actions };
 };
 
@@ -107,7 +107,8 @@ test("pods that run on a node or wait for one are not looked at", () => {
   const controller = podGcController(fakeClock());
   const keys = (one: ReturnType<typeof pod>) => controller.keys?.(one, world.caches);
   const going = { deletionTimestamp: world.time() };
-  expect(keys(pod())).toEqual(["x/a"]);
+  expect(keys(pod())).toEqual(["/n1"]);
+  expect(keys({ ...pod(), status: { phase: "Failed" } })).toEqual(["/n1", "x/a"]);
   node("True");
   expect(keys(pod())).toEqual([]);
   expect(keys(pod({}, { nodeName: "" }))).toEqual([]);
@@ -116,5 +117,41 @@ test("pods that run on a node or wait for one are not looked at", () => {
   world.remove(nodes, "n1");
   const [trigger] = controller.triggers;
   const gone = world.put(nodes, { metadata: { name: "n1" } });
-  expect(trigger?.keys(gone, world.caches)).toEqual(["x/a"]);
+  expect(trigger?.keys(gone, world.caches)).toEqual(["/n1", "x/a"]);
+  world.remove(nodes, "n1");
+  expect(trigger?.keys(gone, world.caches)).toEqual(["/n1"]);
+});
+
+test("all pods of a node that is not there wait as one, each for its own time", async () => {
+  const clock = fakeClock();
+  const controller = podGcController(clock);
+  const pass = async (ms: number) => {
+    await clock.advance(ms);
+    world.now += ms;
+  };
+  const look = () => {
+    const states = controller.read("/n1", {
+      caches: world.caches,
+      now: world.now,
+      random: () => 0,
+    });
+    return states && controller.plan(states, world.now);
+  };
+  const old = pod();
+  expect(controller.keys?.(old, world.caches)).toEqual(["/n1"]);
+  expect(look()).toMatchObject({ actions: [], againMs: 40_000 });
+  await pass(10_000);
+  const young = pod({ name: "b" });
+  expect(controller.keys?.(young, world.caches)).toEqual([]);
+  await pass(30_000);
+  expect(look()?.actions.map((action) => action.do)).toEqual(["patch", "delete"]);
+  expect(look()?.againMs).toBe(10_000);
+  world.remove(pods, "x/a");
+  await pass(10_000);
+  expect(look()?.actions).toHaveLength(2);
+  expect(look()?.againMs).toBe(40_000);
+  world.remove(pods, "x/b");
+  await pass(40_000);
+  expect(look()).toBeUndefined();
+  expect(controller.keys?.(pod({ name: "c" }), world.caches)).toEqual(["/n1"]);
 });
