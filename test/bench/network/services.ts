@@ -222,7 +222,15 @@ export async function serviceRows(
   return rows;
 }
 
-/** 10,000 connections over five pods. */
+/** Endpoints are drawn by chance: one draw of sixteen is past 5 % where all is well. */
+const DRAWS = 3;
+
+const worstOf = (counts: readonly number[]): number =>
+  Math.max(...counts.map((count) => Math.abs(count / 2_000 - 1)));
+
+const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
+
+/** 10,000 connections over five pods, three times; the middle one counts. */
 export async function spreadRows(
   site: Site,
   client: SitePod,
@@ -232,12 +240,17 @@ export async function spreadRows(
   const rows: Row[] = [];
   for (const mode of ["iptables", "nftables"] as const) {
     const running = await startAgent(node, { mode, count: 1, pods });
-    const counts = await spread(client.run, 10_000, `${ipOf(0)}:80`);
+    const draws: number[][] = [];
+    for (let draw = 0; draw < DRAWS; draw++) {
+      draws.push(await spread(client.run, 10_000, `${ipOf(0)}:80`));
+    }
     await running.end();
-    const worst = Math.max(...counts.map((count) => Math.abs(count / 2_000 - 1)));
+    draws.sort((a, b) => worstOf(a) - worstOf(b));
+    const counts = draws[DRAWS >> 1] ?? [];
+    const worst = worstOf(counts);
     rows.push({
       what: `${mode}: spread of 10,000 connections over 5 endpoints, worst`,
-      measured: `${(worst * 100).toFixed(1)} % (${counts.join(", ")})`,
+      measured: `${draws.map((each) => percent(worstOf(each))).join(", ")} (${counts.join(", ")})`,
       floor: "5 %",
       yardstick: "chance alone: 2 % (1 sigma)",
       met: counts.length === 5 && worst <= 0.05,
