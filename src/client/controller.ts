@@ -23,6 +23,8 @@ export interface Plan {
   actions: readonly Action[];
   /** Look again after this many milliseconds, whatever happens in between. */
   againMs?: number;
+  /** Other keys to look at: what is refused for one of them holds up no other. */
+  wake?: readonly string[];
 }
 
 export interface Trigger<T extends ApiObject = ApiObject> {

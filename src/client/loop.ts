@@ -153,6 +153,7 @@ class Loop<State> {
         state = (await this.#controller.confirm?.(state, this.#options.client)) ?? state;
         const plan = this.#controller.plan(state, world.now);
         await this.#apply(key, plan.actions);
+        for (const other of plan.wake ?? []) this.#queue.add(other);
         if (plan.againMs !== undefined) this.#queue.addAfter(key, Math.max(1, plan.againMs));
       }
       this.#failures.delete(key);

@@ -3,7 +3,7 @@ import type { Caches } from "#client/cache.types.ts";
 import { type Controller, trigger } from "#client/controller.ts";
 import { isTerminal, podsByNode } from "#controllers/common/pods.ts";
 import { MissingNodes, nodeKey, nodeOfKey } from "#controllers/podgc/missing.ts";
-import { plan, QUARANTINE_MS, type State } from "#controllers/podgc/plan.ts";
+import { type MissingNode, plan, QUARANTINE_MS, type State } from "#controllers/podgc/plan.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
 import { keyOf, type Stored } from "#resources/meta.ts";
@@ -15,7 +15,7 @@ const TERMINATED_MAX = 12_500;
 export function podGcController(
   clock: Clock,
   terminatedMax = TERMINATED_MAX,
-): Controller<readonly State[]> {
+): Controller<State | MissingNode> {
   const missing = new MissingNodes(clock);
   /** Ended pods, the oldest first: they end in about that order. */
   const ended = new Set<string>();
@@ -76,14 +76,13 @@ export function podGcController(
       if (isTerminal(pod)) ended.add(key);
       const node = caches.of(nodes).get(pod.spec?.nodeName ?? "");
       const surplus = ended.size > terminatedMax && oldest(1).includes(key);
-      return [{ pod, node, missedMs: missing.missedMs(pod, world), surplus }];
+      return { pod, node, missedMs: missing.missedMs(pod, world), surplus };
     },
-    async confirm(states, client) {
-      const due = states.find(({ missedMs = 0 }) => missedMs >= QUARANTINE_MS);
-      if (due === undefined) return states;
-      const node = await client.get(nodes, { name: due.pod.spec?.nodeName ?? "" });
-      if (node === undefined) return states;
-      return states.map((state) => ({ ...state, node, missedMs: undefined }));
+    async confirm(state, client) {
+      if ("missed" in state) return state;
+      if (state.missedMs === undefined || state.missedMs < QUARANTINE_MS) return state;
+      const node = await client.get(nodes, { name: state.pod.spec?.nodeName ?? "" });
+      return node === undefined ? state : { ...state, node, missedMs: undefined };
     },
     plan,
   };

@@ -3,10 +3,10 @@ import type { Clock } from "#base/clock.ts";
 import type { World } from "#client/controller.ts";
 import { podsByNode } from "#controllers/common/pods.ts";
 import { timeMs } from "#controllers/common/time.ts";
-import type { State } from "#controllers/podgc/plan.ts";
+import type { MissingNode } from "#controllers/podgc/plan.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { pods } from "#resources/kinds/pod.ts";
-import type { Stored } from "#resources/meta.ts";
+import { keyOf, type Stored } from "#resources/meta.ts";
 import type { Pod } from "#resources/types.gen.ts";
 
 /** The key of a node that is not there, for all its pods; those of pods have a namespace. */
@@ -17,8 +17,7 @@ export const nodeOfKey = (key: string): string | undefined =>
   key.startsWith("/") ? key.slice(1) : undefined;
 
 /** Whoever binds a pod to a node that is yet to come gives it the same time. */
-function youngest(missedMs: number | undefined, pod: Stored<Pod>, now: number): number | undefined {
-  if (missedMs === undefined) return undefined;
+function youngest(missedMs: number, pod: Stored<Pod>, now: number): number {
   return Math.min(missedMs, Math.max(0, now - (timeMs(pod.metadata.creationTimestamp) ?? 0)));
 }
 
@@ -35,19 +34,17 @@ export class MissingNodes {
   missedMs(pod: Stored<Pod>, { caches, now }: World): number | undefined {
     const name = pod.spec?.nodeName ?? "";
     const known = name === "" || caches.of(nodes).get(name) !== undefined;
-    return youngest(this.#look(name, known), pod, now);
+    const sinceMs = this.#look(name, known);
+    return sinceMs === undefined ? undefined : youngest(sinceMs, pod, now);
   }
 
   /** The pods of a node that is missing; nothing where none is left. */
-  read(name: string, { caches, now }: World): State[] | undefined {
+  read(name: string, { caches, now }: World): MissingNode | undefined {
     const onNode = caches.of(pods).indexed(podsByNode, name);
     const known = caches.of(nodes).get(name) !== undefined || onNode.length === 0;
     const sinceMs = this.#look(name, known);
-    if (known) return undefined;
-    return onNode.map((pod) => {
-      const missedMs = youngest(sinceMs, pod, now);
-      return { pod, node: undefined, missedMs, surplus: false };
-    });
+    if (sinceMs === undefined) return undefined;
+    return { missed: onNode.map((pod) => ({ key: keyOf(pod), ms: youngest(sinceMs, pod, now) })) };
   }
 
   isAwaited(name: string): boolean {

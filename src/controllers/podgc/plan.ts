@@ -20,6 +20,11 @@ export interface State {
   surplus: boolean;
 }
 
+/** The pods of a node that is not there, and for how long each counts it as missing. */
+export interface MissingNode {
+  missed: ReadonlyArray<{ readonly key: string; readonly ms: number }>;
+}
+
 /** A node that was removed by mistake may be back at once; its pods go after this, as upstream's. */
 export const QUARANTINE_MS = 40_000;
 
@@ -54,12 +59,15 @@ function ended(pod: Stored<Pod>, message: string, now: number): Action[] {
   return statusAction(pods, pod, status);
 }
 
-/** One pod, or all of a node that is not there. */
-export function plan(states: readonly State[], now: number): Plan {
-  const plans = states.map((state) => planPod(state, now));
-  const againMs = Math.min(...plans.map((one) => one.againMs ?? Number.POSITIVE_INFINITY));
-  const actions = plans.flatMap((one) => one.actions);
-  return Number.isFinite(againMs) ? { actions, againMs } : { actions };
+export function plan(state: State | MissingNode, now: number): Plan {
+  return "missed" in state ? planNode(state) : planPod(state, now);
+}
+
+/** Wakes the pods whose time is over; looks again when the next one's is, or others may be bound. */
+function planNode({ missed }: MissingNode): Plan {
+  const left = missed.map(({ ms }) => QUARANTINE_MS - ms).filter((ms) => ms > 0);
+  const wake = missed.filter(({ ms }) => ms >= QUARANTINE_MS).map(({ key }) => key);
+  return { actions: [], wake, againMs: Math.min(QUARANTINE_MS, ...left) };
 }
 
 function planPod(state: State, now: number): Plan {
@@ -73,9 +81,7 @@ function planPod(state: State, now: number): Plan {
   }
   const gone = deleteAction(pods, pod, { gracePeriodSeconds: 0 });
   if (reason === "orphaned") {
-    // Others may have been bound to that node since.
-    const actions = [...ended(pod, "PodGC: node no longer exists", now), gone];
-    return { actions, againMs: QUARANTINE_MS };
+    return { actions: [...ended(pod, "PodGC: node no longer exists", now), gone] };
   }
   if (reason === "out of service") {
     return { actions: [...ended(pod, "PodGC: node is out of service", now), gone] };

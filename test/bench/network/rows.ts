@@ -25,6 +25,9 @@ export function tableOf(rows: readonly Row[]): string {
 export const time = (ms: number): string =>
   ms < 1 ? `${Math.round(ms * 1_000)} µs` : `${ms.toFixed(1)} ms`;
 
+/** `82 %` of a share; `digits` behind the point. */
+export const percent = (share: number, digits = 0): string => `${(share * 100).toFixed(digits)} %`;
+
 /** The value below which a share of the values lies. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);

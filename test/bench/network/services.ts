@@ -10,7 +10,7 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { services } from "#resources/kinds/service.ts";
 import { connectTimes, spread } from "#test/bench/network/clients.ts";
 import { allByHand, type HandService, oneByHand } from "#test/bench/network/kubeproxy.ts";
-import { quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { percent, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode, type SitePod } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
 import { service, slice } from "#test/unit/agents/proxy/build.ts";
@@ -228,8 +228,6 @@ const DRAWS = 3;
 const worstOf = (counts: readonly number[]): number =>
   Math.max(...counts.map((count) => Math.abs(count / 2_000 - 1)));
 
-const percent = (share: number): string => `${(share * 100).toFixed(1)} %`;
-
 /** 10,000 connections over five pods, three times; the middle one counts. */
 export async function spreadRows(
   site: Site,
@@ -250,7 +248,7 @@ export async function spreadRows(
     const worst = worstOf(counts);
     rows.push({
       what: `${mode}: spread of 10,000 connections over 5 endpoints, worst`,
-      measured: `${draws.map((each) => percent(worstOf(each))).join(", ")} (${counts.join(", ")})`,
+      measured: `${draws.map((each) => percent(worstOf(each), 1)).join(", ")} (${counts.join(", ")})`,
       floor: "5 %",
       yardstick: "chance alone: 2 % (1 sigma)",
       met: counts.length === 5 && worst <= 0.05,

@@ -17,7 +17,7 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";
 import { leadByHand, type Mode, openPair, type Pair } from "#test/bench/network/handsite.ts";
-import type { Row } from "#test/bench/network/rows.ts";
+import { percent, type Row } from "#test/bench/network/rows.ts";
 import { middle, type Stream, stream, streamServer } from "#test/bench/network/streams.ts";
 import { inNetns, must, type SiteNode } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -153,7 +153,6 @@ async function measure(mode: Mode): Promise<Figures> {
 }
 
 const shareOf = ({ node, pod }: Ways): number => pod.gigabits / node.gigabits;
-const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
 const byTime = ({ node, pod }: Ways): string => percent(node.cpuSeconds / pod.cpuSeconds);
 
 function rowsOf(mode: Mode, floor: number, { ours, bare, tracked, slow }: Figures): Row[] {

@@ -279,6 +279,25 @@ describe("the loop", () => {
     t.stop.abort();
   });
 
+  test("wakes the keys that a plan names", async () => {
+    let runs = 0;
+    const t = setup(
+      keeper({
+        read: (key) => key as never,
+        plan: (key) => {
+          runs++;
+          return String(key) === "x/a" ? { actions: [], wake: ["x/b", "x/c"] } : { actions: [] };
+        },
+      }),
+    );
+    t.root(0);
+    t.start();
+    await t.clock.advance(3500);
+    expect(runs).toBe(3);
+    t.caches.stop();
+    t.stop.abort();
+  });
+
   test("one key runs once at a time, different keys side by side up to the bound", async () => {
     const t = setup(keeper({ parallel: 2 }));
     let open = 0;
