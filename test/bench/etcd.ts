@@ -3,7 +3,7 @@
  * Kubernetes' own API server on that same etcd, in turns, and what a server holds in memory while
  * nothing happens.
  *
- *   bun run bench:etcd [--rounds 3] [--servers 1] [--pods 30] [--idle-seconds 60] [--only idle,api]
+ *   bun run bench:etcd [--rounds 7] [--servers 1] [--pods 30] [--idle-seconds 60] [--only idle,api]
  *
  * `--servers`: so many of each; the first is asked. Each figure that has a floor says whether it
  * held; the exit code is 1 where one did not. All nodes share the machine's cores and its disk.
@@ -45,7 +45,7 @@ const REST_CORES_MAX = 0.15;
 
 const { values: flags } = parseArgs({
   options: {
-    rounds: { type: "string", default: "3" },
+    rounds: { type: "string", default: "7" },
     servers: { type: "string", default: "1" },
     pods: { type: "string", default: "30" },
     "idle-seconds": { type: "string", default: "60" },
