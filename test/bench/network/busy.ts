@@ -14,7 +14,7 @@ import {
   openIngress,
 } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
-import { quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { DRAWS, middleOf, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
 
@@ -23,8 +23,6 @@ const PER_SECOND = "200";
 const FLOOR_MS = 10;
 const IDLE_SECONDS = 4;
 const WRK_SECONDS = 5;
-/** The p99 of one load hangs on a few answers: the load with the middle one counts. */
-const LOADS = 3;
 
 /** Answer times in milliseconds, from here to the server's own address or another one. */
 async function dnsTimes(
@@ -58,14 +56,12 @@ interface Times {
 const p99Of = ({ busy }: Draw): number => quantile(busy, 0.99);
 
 function rowOf(what: string, { draws, idle, beside }: Times): Row {
-  const sorted = draws.toSorted((a, b) => p99Of(a) - p99Of(b));
-  const middle = sorted[sorted.length >> 1];
-  if (middle === undefined) throw new Error(`${what}: no load`);
+  const { middle, values } = middleOf(draws, p99Of);
   const { busy, bare, load } = middle;
   const bareTime = bare && `; ${beside} at the same time: ${time(quantile(bare, 0.99))}`;
   return {
     what: `${what}, p99 (p50)`,
-    measured: `${sorted.map((draw) => time(p99Of(draw))).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
+    measured: `${values.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
     floor: `${FLOOR_MS} ms`,
     yardstick: `idle: ${time(quantile(idle, 0.99))} (${time(quantile(idle, 0.5))})${bareTime ?? ""}`,
     met: busy.length > 0 && p99Of(middle) <= FLOOR_MS,
@@ -104,7 +100,7 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
   };
   const dnsDraws: Draw[] = [];
   const ingressDraws: Draw[] = [];
-  for (let round = 1; round <= LOADS; round++) {
+  for (let round = 1; round <= DRAWS; round++) {
     const loading = apiLoad(server, round);
     const [loads, dns, busy, bare] = await Promise.all([
       loading,
@@ -136,7 +132,7 @@ async function besideIngress(server: BenchServer, url: string): Promise<Row> {
   const idle = await latencies(get, Bun.sleep(IDLE_SECONDS * 1_000));
   const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
   const draws: Draw[] = [];
-  for (let round = 0; round < LOADS; round++) {
+  for (let round = 0; round < DRAWS; round++) {
     const wrk = measuring(() => Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" }));
     const busy = await latencies(get, wrk.exited);
     const text = await new Response(wrk.stdout).text();

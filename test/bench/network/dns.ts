@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { measuring } from "#test/bench/ends.ts";
-import { quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { DRAWS, middleOf, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode } from "#test/host/network/site.ts";
 
 const SECONDS = 5;
@@ -49,6 +49,16 @@ async function withServer<T>(
   }
 }
 
+const draw = async <T>(once: () => Promise<T>): Promise<T[]> => {
+  const draws: T[] = [];
+  for (let i = 0; i < DRAWS; i++) draws.push(await once());
+  return draws;
+};
+
+const p99Of = (times: readonly number[]): number => quantile(times, 0.99);
+
+const rateOf = (text: string): number => Number(/Queries per second:\s+([\d.]+)/.exec(text)?.[1]);
+
 export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
   const [node] = site.nodes as [SiteNode];
   const names = join(dir, "names");
@@ -57,28 +67,27 @@ export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
   const common = ["-d", names, "-q", "100"];
   const timesOf = async (before: readonly string[]) =>
     answerTimes(await dnsperf(node, before, ...common, "-Q", "5000", "-v"));
-  const [most, times] = await withServer(node, [], async () => [
-    await dnsperf(node, [], ...common),
-    await timesOf([]),
+  const [most, slow] = await withServer(node, [], async () => [
+    middleOf(await draw(() => dnsperf(node, [], ...common)), rateOf),
+    middleOf(await draw(() => timesOf([])), p99Of),
   ]);
   const ahead = await withServer(node, AHEAD, () => timesOf(AHEAD));
-  const rate = Number(/Queries per second:\s+([\d.]+)/.exec(most)?.[1]);
-  const lost = /Queries lost:\s+(.*)/.exec(most)?.[1] ?? "?";
-  const p99 = quantile(times, 0.99);
+  const lost = /Queries lost:\s+(.*)/.exec(most.middle)?.[1] ?? "?";
+  const rates = most.values.map((each) => Math.round(each).toLocaleString("en"));
   return [
     {
       what: "DNS: cached A, dnsperf on the same cores",
-      measured: `${Math.round(rate).toLocaleString("en")}/s, lost ${lost}`,
+      measured: `${rates.join(", ")} a second, lost ${lost}`,
       floor: "50,000/s",
       yardstick: "a spike on this kind of machine: 102,000/s",
-      met: rate >= 50_000,
+      met: rateOf(most.middle) >= 50_000,
     },
     {
       what: "DNS: p99 at 5,000/s",
-      measured: `${time(p99)} of ${times.length} answers`,
+      measured: `${slow.values.map(time).join(", ")} of ${slow.middle.length} answers`,
       floor: "2 ms",
-      yardstick: `ahead of all other programs: ${time(quantile(ahead, 0.99))}; a spike: 357 µs`,
-      met: times.length >= SECONDS * 4_900 && p99 <= 2,
+      yardstick: `ahead of all other programs: ${time(p99Of(ahead))}; a spike: 357 µs`,
+      met: slow.middle.length >= SECONDS * 4_900 && p99Of(slow.middle) <= 2,
     },
   ];
 }

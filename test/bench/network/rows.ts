@@ -33,3 +33,14 @@ export function quantile(values: readonly number[], share: number): number {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
+
+/** What hangs on chance, or on a moment of the machine, is drawn so many times. */
+export const DRAWS = 3;
+
+/** Of several draws the middle one, which counts, and what each of them came to, the least first. */
+export function middleOf<T>(draws: readonly T[], figureOf: (draw: T) => number) {
+  const sorted = draws.toSorted((a, b) => figureOf(a) - figureOf(b));
+  const middle = sorted[sorted.length >> 1];
+  if (middle === undefined) throw new Error("nothing was drawn");
+  return { middle, values: sorted.map(figureOf) };
+}
