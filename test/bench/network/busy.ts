@@ -14,7 +14,7 @@ import {
   openIngress,
 } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
-import { DRAWS, middleOf, quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { drawn, middleOf, p99Of, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
 
@@ -53,18 +53,16 @@ interface Times {
   readonly beside?: string;
 }
 
-const p99Of = ({ busy }: Draw): number => quantile(busy, 0.99);
-
 function rowOf(what: string, { draws, idle, beside }: Times): Row {
-  const { middle, values } = middleOf(draws, p99Of);
-  const { busy, bare, load } = middle;
-  const bareTime = bare && `; ${beside} at the same time: ${time(quantile(bare, 0.99))}`;
+  const { draw, figure: p99, figures } = middleOf(draws, ({ busy }) => p99Of(busy));
+  const { busy, bare, load } = draw;
+  const bareTime = bare && `; ${beside} at the same time: ${time(p99Of(bare))}`;
   return {
     what: `${what}, p99 (p50)`,
-    measured: `${values.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
+    measured: `${figures.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
     floor: `${FLOOR_MS} ms`,
-    yardstick: `idle: ${time(quantile(idle, 0.99))} (${time(quantile(idle, 0.5))})${bareTime ?? ""}`,
-    met: busy.length > 0 && p99Of(middle) <= FLOOR_MS,
+    yardstick: `idle: ${time(p99Of(idle))} (${time(quantile(idle, 0.5))})${bareTime ?? ""}`,
+    met: busy.length > 0 && p99 <= FLOOR_MS,
   };
 }
 
@@ -98,9 +96,7 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
     dns: await dnsTimes(names, IDLE_SECONDS),
     ingress: await latencies(request, Bun.sleep(IDLE_SECONDS * 1_000)),
   };
-  const dnsDraws: Draw[] = [];
-  const ingressDraws: Draw[] = [];
-  for (let round = 1; round <= DRAWS; round++) {
+  const draws = await drawn(async (round) => {
     const loading = apiLoad(server, round);
     const [loads, dns, busy, bare] = await Promise.all([
       loading,
@@ -109,17 +105,16 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
       latencies(straight, loading),
     ]);
     const load = `${Math.round(loads["create"]?.perSecond ?? 0)} creates/s`;
-    dnsDraws.push({ ...dns, load });
-    ingressDraws.push({ busy, bare, load });
-  }
+    return { dns: { ...dns, load }, ingress: { busy, bare, load } };
+  });
   return [
     rowOf("DNS on the server's node while apibench loads the API", {
-      draws: dnsDraws,
+      draws: draws.map((draw) => draw.dns),
       idle: idle.dns,
       beside: "a program that only sends queries back",
     }),
     rowOf("Ingress there at the same time", {
-      draws: ingressDraws,
+      draws: draws.map((draw) => draw.ingress),
       idle: idle.ingress,
       beside: "its endpoint, asked straight",
     }),
@@ -131,14 +126,13 @@ async function besideIngress(server: BenchServer, url: string): Promise<Row> {
   const get = () => getService(server);
   const idle = await latencies(get, Bun.sleep(IDLE_SECONDS * 1_000));
   const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
-  const draws: Draw[] = [];
-  for (let round = 0; round < DRAWS; round++) {
+  const draws = await drawn(async () => {
     const wrk = measuring(() => Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" }));
     const busy = await latencies(get, wrk.exited);
     const text = await new Response(wrk.stdout).text();
     const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
-    draws.push({ busy, load: `${Math.round(rate)}/s` });
-  }
+    return { busy, load: `${Math.round(rate)}/s` };
+  });
   return rowOf("GET of the API under Ingress load", { draws, idle });
 }
 

@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { measuring } from "#test/bench/ends.ts";
-import { DRAWS, middleOf, quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { drawn, middleOf, p99Of, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode } from "#test/host/network/site.ts";
 
 const SECONDS = 5;
@@ -49,14 +49,6 @@ async function withServer<T>(
   }
 }
 
-const draw = async <T>(once: () => Promise<T>): Promise<T[]> => {
-  const draws: T[] = [];
-  for (let i = 0; i < DRAWS; i++) draws.push(await once());
-  return draws;
-};
-
-const p99Of = (times: readonly number[]): number => quantile(times, 0.99);
-
 const rateOf = (text: string): number => Number(/Queries per second:\s+([\d.]+)/.exec(text)?.[1]);
 
 export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
@@ -68,26 +60,26 @@ export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
   const timesOf = async (before: readonly string[]) =>
     answerTimes(await dnsperf(node, before, ...common, "-Q", "5000", "-v"));
   const [most, slow] = await withServer(node, [], async () => [
-    middleOf(await draw(() => dnsperf(node, [], ...common)), rateOf),
-    middleOf(await draw(() => timesOf([])), p99Of),
+    middleOf(await drawn(() => dnsperf(node, [], ...common)), rateOf),
+    middleOf(await drawn(() => timesOf([])), p99Of),
   ]);
   const ahead = await withServer(node, AHEAD, () => timesOf(AHEAD));
-  const lost = /Queries lost:\s+(.*)/.exec(most.middle)?.[1] ?? "?";
-  const rates = most.values.map((each) => Math.round(each).toLocaleString("en"));
+  const lost = /Queries lost:\s+(.*)/.exec(most.draw)?.[1] ?? "?";
+  const rates = most.figures.map((each) => Math.round(each).toLocaleString("en"));
   return [
     {
       what: "DNS: cached A, dnsperf on the same cores",
       measured: `${rates.join(", ")} a second, lost ${lost}`,
       floor: "50,000/s",
       yardstick: "a spike on this kind of machine: 102,000/s",
-      met: rateOf(most.middle) >= 50_000,
+      met: most.figure >= 50_000,
     },
     {
       what: "DNS: p99 at 5,000/s",
-      measured: `${slow.values.map(time).join(", ")} of ${slow.middle.length} answers`,
+      measured: `${slow.figures.map(time).join(", ")} of ${slow.draw.length} answers`,
       floor: "2 ms",
       yardstick: `ahead of all other programs: ${time(p99Of(ahead))}; a spike: 357 µs`,
-      met: slow.middle.length >= SECONDS * 4_900 && p99Of(slow.middle) <= 2,
+      met: slow.draw.length >= SECONDS * 4_900 && slow.figure <= 2,
     },
   ];
 }

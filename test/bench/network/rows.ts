@@ -34,13 +34,23 @@ export function quantile(values: readonly number[], share: number): number {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
 }
 
-/** What hangs on chance, or on a moment of the machine, is drawn so many times. */
-export const DRAWS = 3;
+export const p99Of = (values: readonly number[]): number => quantile(values, 0.99);
 
-/** Of several draws the middle one, which counts, and what each of them came to, the least first. */
+const DRAWS = 3;
+
+/** What hangs on chance, or on a moment of the machine, is drawn several times. */
+export async function drawn<T>(once: (draw: number) => Promise<T>): Promise<T[]> {
+  const draws: T[] = [];
+  for (let draw = 1; draw <= DRAWS; draw++) draws.push(await once(draw));
+  return draws;
+}
+
+/** Of several draws the middle one, which counts, its figure, and those of all, the least first. */
 export function middleOf<T>(draws: readonly T[], figureOf: (draw: T) => number) {
-  const sorted = draws.toSorted((a, b) => figureOf(a) - figureOf(b));
+  const sorted = draws
+    .map((draw) => ({ draw, figure: figureOf(draw) }))
+    .sort((a, b) => a.figure - b.figure);
   const middle = sorted[sorted.length >> 1];
   if (middle === undefined) throw new Error("nothing was drawn");
-  return { middle, values: sorted.map(figureOf) };
+  return { ...middle, figures: sorted.map(({ figure }) => figure) };
 }

@@ -10,7 +10,7 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { services } from "#resources/kinds/service.ts";
 import { connectTimes, spread } from "#test/bench/network/clients.ts";
 import { allByHand, type HandService, oneByHand } from "#test/bench/network/kubeproxy.ts";
-import { DRAWS, middleOf, percent, quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { drawn, middleOf, percent, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode, type SitePod } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
 import { service, slice } from "#test/unit/agents/proxy/build.ts";
@@ -238,18 +238,15 @@ export async function spreadRows(
   const rows: Row[] = [];
   for (const mode of ["iptables", "nftables"] as const) {
     const running = await startAgent(node, { mode, count: 1, pods });
-    const draws: number[][] = [];
-    for (let draw = 0; draw < DRAWS; draw++) {
-      draws.push(await spread(client.run, 10_000, `${ipOf(0)}:80`));
-    }
+    const draws = await drawn(() => spread(client.run, 10_000, `${ipOf(0)}:80`));
     await running.end();
-    const { middle: counts, values } = middleOf(draws, worstOf);
+    const { draw: counts, figure: worst, figures } = middleOf(draws, worstOf);
     rows.push({
       what: `${mode}: spread of 10,000 connections over 5 endpoints, worst`,
-      measured: `${values.map((each) => percent(each, 1)).join(", ")} (${counts.join(", ")})`,
+      measured: `${figures.map((each) => percent(each, 1)).join(", ")} (${counts.join(", ")})`,
       floor: "5 %",
       yardstick: "chance alone: 2 % (1 sigma)",
-      met: counts.length === 5 && worstOf(counts) <= 0.05,
+      met: counts.length === 5 && worst <= 0.05,
     });
   }
   return rows;
