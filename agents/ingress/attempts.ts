@@ -9,11 +9,25 @@ export interface AttemptsParts {
   clock: Clock;
 }
 
+type States = ReadonlySet<EndpointState>;
+
+const NONE: States = new Set();
+
 export class Attempts {
   readonly #parts: AttemptsParts;
   readonly #backend: Backend;
   readonly #client: string;
-  readonly #failed = new Set<EndpointState>();
+  /** Not asked again. */
+  #failed = NONE;
+  /** Too slow to connect: asked again after all others, and waited for longer. */
+  #late = NONE;
+  #rounds = 0;
+  /** Waited for connections that did not come. */
+  #waitedMs = 0;
+  #sent = 0;
+  /** What became of each, in order. */
+  story = "";
+  /** Connections tried. */
   count = 0;
   /** When the last one began. Monotonic. */
   atMs = 0;
@@ -26,29 +40,63 @@ export class Attempts {
 
   /** Undefined where none is left, or enough were tried. */
   next(): EndpointState | undefined {
-    const state = this.#choose(this.#failed);
+    const nowMs = this.#parts.clock.monotonic();
+    if (!this.#mayGoOn()) return undefined;
+    const state = this.#choose(nowMs, this.#late) ?? this.#again(nowMs);
     if (state === undefined) return undefined;
     this.count++;
-    this.atMs = this.#parts.clock.monotonic();
+    this.atMs = nowMs;
     return state;
   }
 
+  /** For the one chosen last: a packet that was lost is sent again sooner by a new connection. */
+  get connectMsMax(): number {
+    const leftMs = limits.ingressReachMsMax - this.#waitedMs;
+    return Math.min(limits.ingressConnectMsMax * 2 ** this.#rounds, leftMs);
+  }
+
   hasOther(state: EndpointState): boolean {
-    return this.#choose(new Set(this.#failed).add(state)) !== undefined;
+    const nowMs = this.#parts.clock.monotonic();
+    return this.#mayGoOn() && this.#choose(nowMs, new Set([state])) !== undefined;
   }
 
-  /** It is not asked again. */
-  failed(state: EndpointState): void {
-    this.#failed.add(state);
+  sent(): void {
+    this.#sent++;
   }
 
-  #choose(tried: ReadonlySet<EndpointState>): EndpointState | undefined {
-    if (this.count >= limits.ingressAttemptsMax) return undefined;
-    const { balancer, clock } = this.#parts;
-    return balancer.choose(this.#backend, {
-      nowMs: clock.monotonic(),
-      client: this.#client,
-      tried,
-    });
+  failed(state: EndpointState, why: string): void {
+    this.#failed = new Set(this.#failed).add(state);
+    this.#tell(state, why);
+  }
+
+  late(state: EndpointState): void {
+    // As long as it was to be waited for: a stall of ours is not the endpoint's.
+    const waitedMs = this.connectMsMax;
+    this.#late = new Set(this.#late).add(state);
+    this.#waitedMs += waitedMs;
+    this.#tell(state, `took no connection in ${waitedMs} ms`);
+  }
+
+  #tell({ name }: EndpointState, why: string): void {
+    this.story += `${this.story === "" ? "" : ", "}${name} ${why}`;
+  }
+
+  #mayGoOn(): boolean {
+    const { ingressAttemptsMax, ingressSentMax, ingressReachMsMax } = limits;
+    if (this.count >= ingressAttemptsMax || this.#sent >= ingressSentMax) return false;
+    return this.#waitedMs < ingressReachMsMax;
+  }
+
+  /** All were too slow: from the first one on. */
+  #again(nowMs: number): EndpointState | undefined {
+    if (this.#late.size === 0) return undefined;
+    this.#late = NONE;
+    this.#rounds++;
+    return this.#choose(nowMs, NONE);
+  }
+
+  #choose(nowMs: number, but: States): EndpointState | undefined {
+    const tried = but.size === 0 ? this.#failed : new Set([...this.#failed, ...but]);
+    return this.#parts.balancer.choose(this.#backend, { nowMs, client: this.#client, tried });
   }
 }

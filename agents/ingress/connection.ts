@@ -131,7 +131,7 @@ export class Connection implements ClientSide {
     if ((head.length ?? 0) > (route.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
       throw new HeadError(413, "body too large");
     }
-    exchange.attempt();
+    this.#serving.turns.begin(() => exchange.begin());
     const waiting = this.#waiting;
     if (waiting === undefined || this.#exchange !== exchange) return;
     const taken = exchange.take(waiting);

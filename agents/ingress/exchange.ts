@@ -16,6 +16,7 @@ import {
   withHead,
 } from "#agents/ingress/forward.ts";
 import { parseResponse, type RequestHead, type ResponseHead } from "#agents/ingress/head.ts";
+import { afterPackets } from "#agents/ingress/patience.ts";
 import type { Backend, Route } from "#agents/ingress/plan.ts";
 import { Replay } from "#agents/ingress/replay.ts";
 import type { Exchanges, Served } from "#agents/ingress/serving.ts";
@@ -27,6 +28,8 @@ import { limits } from "#base/limits.ts";
 const END = Buffer.from("\r\n\r\n");
 /** Heads go out together with a body of up to this. */
 const JOIN_BYTES_MAX = 16 * 1024;
+
+const codeOf = (error: NodeJS.ErrnoException | undefined): string => error?.code ?? "closed";
 
 export interface PassedRequest {
   head: RequestHead;
@@ -51,8 +54,9 @@ export class Exchange implements UpstreamUser, Asked {
   #held: Buffer | undefined;
   #answer: Body | undefined;
   #status = 0;
-  #hasAnswered = false;
-  #isTunnel = false;
+  hasAnswered = false;
+  /** It has no end that could be waited for. */
+  isTunnel = false;
   #canReuse = false;
   #canGoOn = false;
   #isOver = false;
@@ -70,13 +74,19 @@ export class Exchange implements UpstreamUser, Asked {
     this.#attempts = new Attempts(all, request.backend, client.address);
   }
 
+  /** Unless the client has gone meanwhile. */
+  begin(): void {
+    if (!this.#isOver) this.#attempt();
+  }
+
   /** At first, and again at another endpoint. */
-  attempt(): void {
+  #attempt(): void {
     const attempts = this.#attempts;
+    const { clock } = this.#all;
     const state = attempts.next();
     if (state === undefined) {
-      const reason = attempts.count === 0 ? "no endpoint is ready" : "no endpoint answers";
-      this.#refuse(attempts.count === 0 ? 503 : 502, reason);
+      if (attempts.count === 0) this.#refuse(503, "no endpoint is ready");
+      else this.#refuse(502, "no endpoint answers", attempts.story);
       return;
     }
     // After a failure only a new connection tells whether the endpoint is well.
@@ -90,15 +100,7 @@ export class Exchange implements UpstreamUser, Asked {
     const spareMsMax = isFirst ? oldMsMax : -1;
     this.#upstream = reach(state, this, { nowMs: attempts.atMs, spareMsMax });
     if (this.#upstream.isOpen) this.#send(this.#upstream);
-    else this.#waitForConnection();
-  }
-
-  #waitForConnection(): void {
-    const { clock } = this.#all;
-    // In two steps: after a stall of the event loop what has come meanwhile is seen in between.
-    this.#cancelConnect = clock.after(limits.ingressConnectMsMax - limits.ingressStallMs, () => {
-      this.#cancelConnect = clock.after(limits.ingressStallMs, () => this.#unreached());
-    });
+    else this.#cancelConnect = afterPackets(clock, attempts.connectMsMax, () => this.#unreached());
   }
 
   connected(): void {
@@ -108,6 +110,7 @@ export class Exchange implements UpstreamUser, Asked {
 
   #send(upstream: Upstream): void {
     this.#isSent = true;
+    this.#attempts.sent();
     let takesMore = upstream.writeHead(requestText(this.#head, this.#client));
     for (const chunk of this.#replay.chunks) takesMore = upstream.write(chunk);
     this.#replay.sent();
@@ -116,7 +119,7 @@ export class Exchange implements UpstreamUser, Asked {
 
   /** Bytes of the client. Answers how many were this request's. Throws HeadError. */
   take(chunk: Buffer): number {
-    if (this.#isTunnel) {
+    if (this.isTunnel) {
       this.#toUpstream(chunk);
       return chunk.length;
     }
@@ -149,7 +152,7 @@ export class Exchange implements UpstreamUser, Asked {
 
   received(chunk: Buffer): void {
     try {
-      if (this.#isTunnel) this.#toClient(chunk);
+      if (this.isTunnel) this.#toClient(chunk);
       else if (this.#answer !== undefined) this.#pass(this.#answer, chunk);
       else this.#receiveHead(chunk);
     } catch (error) {
@@ -187,7 +190,7 @@ export class Exchange implements UpstreamUser, Asked {
         return;
       }
       // Such as 100 Continue: the real answer is still to come.
-      this.#hasAnswered = true;
+      this.hasAnswered = true;
       this.#replay.end();
       if (this.#head.minor === 1) {
         this.#client.writeHead(`HTTP/1.1 ${head.statusText}\r\n${head.passed}\r\n`);
@@ -220,7 +223,7 @@ export class Exchange implements UpstreamUser, Asked {
   #becomeTunnel(head: ResponseHead, rest: Buffer): void {
     const { upgrade } = this.#head;
     if (upgrade === undefined) throw new HeadError(502, "101 that nobody asked for");
-    this.#isTunnel = true;
+    this.isTunnel = true;
     this.#started(101);
     this.#client.writeHead(tunnelText(head, upgrade));
     this.#toClient(rest);
@@ -228,7 +231,7 @@ export class Exchange implements UpstreamUser, Asked {
 
   #started(status: number): void {
     this.#status = status;
-    this.#hasAnswered = true;
+    this.hasAnswered = true;
     this.#replay.end();
   }
 
@@ -256,12 +259,12 @@ export class Exchange implements UpstreamUser, Asked {
     const upstream = this.#upstream;
     this.#letGo();
     if (upstream === undefined || this.#isOver) return;
-    if (this.#isTunnel || (this.#answer?.end === "close" && error === undefined)) {
+    if (this.isTunnel || (this.#answer?.end === "close" && error === undefined)) {
       this.#over();
       this.#client.finished(false);
       return;
     }
-    this.#failed(upstream, 502, "the endpoint broke off");
+    this.#failed(upstream, error, "the endpoint broke off");
   }
 
   /** Where nothing may be heard of its end. An answer that has begun may come to its own. */
@@ -271,29 +274,26 @@ export class Exchange implements UpstreamUser, Asked {
   }
 
   #mayLeave(upstream: Upstream): boolean {
-    if (this.#hasAnswered || this.#held !== undefined) return false;
+    if (this.hasAnswered || this.#held !== undefined) return false;
     return this.#mayRepeat(upstream) && this.#attempts.hasOther(upstream.state);
   }
 
   #leave(upstream: Upstream): void {
     this.#letGo();
     upstream.close();
-    this.#attempts.failed(upstream.state);
-    this.#failed(upstream, 502, "the endpoint is gone");
+    this.#attempts.failed(upstream.state, "is gone");
+    this.#repeat();
   }
 
   /** Its first packet was lost, as an overloaded server loses it: another one is sooner. */
   #unreached(): void {
     const upstream = this.#upstream;
     if (upstream === undefined || upstream.isOpen) return;
-    const waitedMs = this.#all.clock.monotonic() - this.#attempts.atMs;
-    if (waitedMs < limits.ingressConnectLastMsMax && !this.#attempts.hasOther(upstream.state)) {
-      this.#waitForConnection();
-      return;
-    }
     this.#letGo();
     upstream.close();
-    this.#failed(upstream, 504, "the endpoint does not answer");
+    markLame(upstream.state, this.#all.clock.monotonic());
+    this.#attempts.late(upstream.state);
+    this.#repeat();
   }
 
   /** Nothing can happen twice. */
@@ -302,20 +302,25 @@ export class Exchange implements UpstreamUser, Asked {
   }
 
   /** Another endpoint, as long as the client has seen nothing and nothing can happen twice. */
-  #failed(upstream: Upstream, status: number, reason: string): void {
-    const { state, isOpen } = upstream;
+  #failed(upstream: Upstream, error: Error | undefined, reason: string): void {
+    const { state, isOpen, wasUsed } = upstream;
     if (!isOpen) markLame(state, this.#all.clock.monotonic());
-    if (this.#hasAnswered) {
-      this.#broken(status, reason);
+    if (this.hasAnswered) {
+      this.#broken(502, reason);
     } else if (this.#mayRepeat(upstream)) {
+      const why = isOpen ? "broke off" : `took no connection: ${codeOf(error)}`;
       // One that closed an old connection is well: it only was too early.
-      if (!upstream.wasUsed) this.#attempts.failed(state);
-      this.#held = undefined;
-      this.#isSent = false;
-      this.attempt();
+      if (!wasUsed) this.#attempts.failed(state, why);
+      this.#repeat();
     } else {
-      this.#refuse(status, reason);
+      this.#refuse(502, reason);
     }
+  }
+
+  #repeat(): void {
+    this.#held = undefined;
+    this.#isSent = false;
+    this.#attempt();
   }
 
   #broken(status: number, reason: string): void {
@@ -323,7 +328,7 @@ export class Exchange implements UpstreamUser, Asked {
     this.#letGo();
     upstream?.close();
     if (this.#isOver) return;
-    if (this.#hasAnswered) {
+    if (this.hasAnswered) {
       this.#problem = reason;
       this.#over();
       this.#client.cut();
@@ -332,9 +337,10 @@ export class Exchange implements UpstreamUser, Asked {
     }
   }
 
-  #refuse(status: number, reason: string): void {
+  /** The story is for the log alone. */
+  #refuse(status: number, reason: string, story?: string): void {
     this.#status = status;
-    this.#problem = reason;
+    this.#problem = story === undefined ? reason : `${reason}: ${story}`;
     this.#over();
     this.#client.refuse(status, reason);
   }
@@ -348,19 +354,10 @@ export class Exchange implements UpstreamUser, Asked {
     this.#over();
   }
 
-  /** It has no end that could be waited for. */
-  get isTunnel(): boolean {
-    return this.#isTunnel;
-  }
-
-  get hasAnswered(): boolean {
-    return this.#hasAnswered;
-  }
-
   /** Looked at every second or so. */
   tick(nowMs: number): void {
     const upstream = this.#upstream;
-    if (upstream === undefined || this.#hasAnswered) return;
+    if (upstream === undefined || this.hasAnswered) return;
     const waitedMs = nowMs - this.#attempts.atMs;
     if (waitedMs > limits.ingressAnswerMsMax) this.#broken(504, "the endpoint does not answer");
     else if (upstream.isOpen && waitedMs > limits.ingressDoubtMs) this.#doubt(upstream);

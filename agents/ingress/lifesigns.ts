@@ -4,7 +4,8 @@
  */
 import { createConnection } from "node:net";
 import { type EndpointState, markLame } from "#agents/ingress/balancer.ts";
-import type { Cancel, Clock } from "#base/clock.ts";
+import { afterPackets } from "#agents/ingress/patience.ts";
+import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
 /** What the kernel or a router says where the machine says nothing. */
@@ -39,16 +40,12 @@ export class LifeSigns {
   #look({ endpoint }: EndpointState): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<boolean>();
     const socket = createConnection({ host: endpoint.address, port: endpoint.port });
-    let cancel: Cancel;
     const end = (isThere: boolean): void => {
       cancel();
       socket.destroy();
       resolve(isThere);
     };
-    // In two steps: after a stall of the event loop what has come meanwhile is seen in between.
-    cancel = this.#clock.after(limits.ingressLookMs - limits.ingressStallMs, () => {
-      cancel = this.#clock.after(limits.ingressStallMs, () => end(false));
-    });
+    const cancel = afterPackets(this.#clock, limits.ingressLookMs, () => end(false));
     socket.on("connect", () => end(true));
     socket.on("error", ({ code = "" }: NodeJS.ErrnoException) => end(!SILENCE.has(code)));
     return promise;

@@ -4,8 +4,10 @@ import type { Connection } from "#agents/ingress/connection.ts";
 import { LifeSigns } from "#agents/ingress/lifesigns.ts";
 import { createMetrics, type IngressMetrics } from "#agents/ingress/metrics.ts";
 import type { Table } from "#agents/ingress/plan.ts";
+import { Turns } from "#agents/ingress/turns.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 
 /** One request that is over. */
 export interface Served {
@@ -24,7 +26,7 @@ export interface Served {
   backend: string;
   /** The one asked last; with its answer where that was passed on. */
   endpoint: string;
-  /** Endpoints asked. */
+  /** Connections to endpoints that were tried. */
   attempts: number;
   /** Why the answer is ours, or is not whole. */
   problem?: string;
@@ -62,6 +64,7 @@ export class Serving implements Exchanges {
   readonly clock: Clock;
   readonly metrics = createMetrics();
   readonly lifeSigns: LifeSigns;
+  readonly turns = new Turns(nextTurn);
   readonly connections = new Set<Connection>();
   /** Where HTTPS is, for redirects. */
   securePort = 443;

@@ -64,12 +64,14 @@ function whenUnserved(slices: Cache<EndpointSlice>, podUid: string, late: AbortS
 async function answered({ owed, clock }: DrainParts, podUid: string): Promise<void> {
   const beganMs = clock.monotonic();
   for (;;) {
+    const lookedMs = clock.monotonic();
     const { going, unanswered } = (await owed?.(podUid)) ?? { going: 0, unanswered: 0 };
     const leftMs =
       (unanswered > 0 ? limits.drainUnansweredMsMax : limits.drainAnswersMsMax) -
       (clock.monotonic() - beganMs);
     if (going + unanswered === 0 || leftMs <= 0) return;
-    await sleep(clock, Math.min(limits.drainLookMs, leftMs));
+    const restMs = limits.drainRest * (clock.monotonic() - lookedMs);
+    await sleep(clock, Math.min(Math.max(limits.drainLookMs, restMs), leftMs));
   }
 }
 

@@ -4,15 +4,17 @@ export const ingressLimits = {
   ingressHeadBytesMax: 32 * 1024,
   ingressTargetBytesMax: 8 * 1024,
   ingressConnectionsMax: 8_192,
+  /** Requests that begin in one turn of the event loop. */
+  ingressBegunMax: 128,
   /**
    * For a head that has begun, between requests, for an endpoint to connect and to answer. A first
-   * packet that was lost is sent again after 1 s: another endpoint is sooner.
+   * packet that was lost is sent again after 1 s: another endpoint, or a new one, is sooner.
    */
   ingressHeadMsMax: 15_000,
   ingressIdleMsMax: 75_000,
   ingressConnectMsMax: 500,
-  /** Where no other endpoint is left to try, time for some first packets more. */
-  ingressConnectLastMsMax: 5_000,
+  /** Where all took too long they are asked again and waited for twice as long, until then. */
+  ingressReachMsMax: 10_000,
   /** A stall of the event loop is no silence of the endpoint: packets are looked at first. */
   ingressStallMs: 50,
   ingressAnswerMsMax: 5 * 60_000,
@@ -22,8 +24,9 @@ export const ingressLimits = {
    */
   ingressDoubtMs: 1_000,
   ingressLookMs: 3_000,
-  /** One request: endpoints tried, and its body kept for the next one to try. */
-  ingressAttemptsMax: 3,
+  /** One request: connections tried, how often it is sent, and its body kept for the next one. */
+  ingressAttemptsMax: 32,
+  ingressSentMax: 3,
   ingressReplayBytesMax: 64 * 1024,
   /** How long an endpoint that took no connection is chosen last. */
   ingressLameMs: 2_000,

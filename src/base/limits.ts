@@ -241,13 +241,15 @@ export const limits = {
   tunnelFrameBytesMax: 64 * 1024,
   /**
    * A pod of a Service is told to end this late at most, so that the rules have left it; and this
-   * much later for requests under way, looked for this often.
+   * much later for requests under way, looked for this often; a look is a program's run, and the
+   * rest after it takes so many times as long at least.
    */
   drainMsMax: 5_000,
   drainAnswersMsMax: 2_000,
   /** For requests that have got no byte of an answer: an overloaded node is slow, not silent. */
   drainUnansweredMsMax: 10_000,
   drainLookMs: 100,
+  drainRest: 4,
   /** In between this long: the rules of other nodes follow, and packets under way arrive. */
   drainQuietMs: 200,
   /**

@@ -4,9 +4,12 @@ export const threadLimits = {
   threadCallsMax: 10_000,
   /** Objects in one message: some milliseconds of copying. */
   threadObjectsMax: 500,
-  /** How often it is looked whether it lives, and how many looks it may leave unanswered. */
+  /**
+   * How often it is looked whether it lives, and how many looks it may leave unanswered: a machine
+   * without time for it is not helped by another one, which ends all requests under way.
+   */
   threadLookMs: 5_000,
-  threadMissesMax: 2,
+  threadMissesMax: 5,
   /** Another one is started after this, later each time. */
   threadAgainMsMin: 50,
   threadAgainMsMax: 10_000,

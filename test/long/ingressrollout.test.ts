@@ -26,10 +26,14 @@ afterAll(async () => {
   rmSync(LOG, { force: true });
 }, 60_000);
 
-test("10 pods are replaced under load, and no request is lost", async () => {
+/** Keeps a core busy until it is killed, or for some minutes. */
+const busy = () =>
+  Bun.spawn(["perl", "-e", "alarm 170; 1 while 1"], { stdout: "ignore", stderr: "ignore" });
+
+async function lostInUpdate(tag: string): Promise<void> {
   const load = startLoad(`http://127.0.0.1:${cluster.ingressPorts[0]}/`, REQUESTS_PER_SECOND);
   await Bun.sleep(500);
-  await cluster.must("set", "image", "deployment/web", "web=bramble.local/web:2");
+  await cluster.must("set", "image", "deployment/web", `web=bramble.local/web:${tag}`);
   await cluster.must("rollout", "status", "deployment/web", "--timeout=120s");
   await Bun.sleep(2_000);
   const { sent, failures, answers } = await load.stop();
@@ -40,4 +44,15 @@ test("10 pods are replaced under load, and no request is lost", async () => {
   expect(failures).toEqual([]);
   expect(sent).toBeGreaterThan(REQUESTS_PER_SECOND * 3);
   expect(answers.size).toBeGreaterThanOrEqual(20);
+}
+
+test("10 pods are replaced under load, and no request is lost", () => lostInUpdate("2"), 180_000);
+
+test("nor where other programs take both cores", async () => {
+  const others = [busy(), busy()];
+  try {
+    await lostInUpdate("1");
+  } finally {
+    for (const each of others) each.kill("SIGKILL");
+  }
 }, 180_000);

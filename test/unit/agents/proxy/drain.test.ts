@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import type { Owed } from "#agents/network/answers.ts";
 import { drained } from "#agents/proxy/drain.ts";
+import { sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import { silentLog } from "#base/log.ts";
 import { createCaches } from "#client/cache.ts";
@@ -120,4 +121,22 @@ test("who has heard nothing yet is waited for longer, and not for ever", async (
   now = { going: 1, unanswered: 0 };
   await clock.advance(limits.drainLookMs);
   expect(answered.over).toBe(true);
+});
+
+test("where a look takes long there are few", async () => {
+  const LOOK_MS = 500;
+  let looks = 0;
+  let look = async () => NOTHING;
+  const { api, clock, wait } = await setUp(undefined, () => look());
+  look = async () => {
+    looks++;
+    await sleep(clock, LOOK_MS);
+    return { going: 1, unanswered: 1 };
+  };
+  api.put(endpointSlices, sliceOf("a", "~10.42.0.2@n1"));
+  const pod = wait("a");
+  await clock.advance(limits.drainQuietMs + 2 * limits.drainUnansweredMsMax);
+  expect(pod.over).toBe(true);
+  expect(looks).toBeGreaterThan(1);
+  expect(looks).toBeLessThanOrEqual(1 + limits.drainUnansweredMsMax / LOOK_MS / limits.drainRest);
 });
