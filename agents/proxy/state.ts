@@ -12,6 +12,7 @@ import type { EndpointSlice, Service } from "#resources/types.gen.ts";
 
 interface Planned {
   ports: readonly ServicePortPlan[];
+  backends: readonly Backend[];
   health: ReturnType<typeof healthOf>;
 }
 
@@ -42,6 +43,8 @@ export class ServiceRules {
   #all = false;
   #dirty = new Set<string>();
   readonly #planned = new Map<string, Planned>();
+  /** Its keys. */
+  #sorted: readonly string[] | undefined;
   /** As the kernel still has it, of what is planned anew. */
   readonly #before = new Map<string, Planned | undefined>();
 
@@ -104,8 +107,9 @@ export class ServiceRules {
   /** Of these TCP backends those that no Service leads to. */
   unused(backends: readonly Backend[]): Backend[] {
     const unused = new Map(backends.map((backend) => [`${backend.ip} ${backend.port}`, backend]));
-    for (const { ports } of this.#planned.values()) {
-      for (const { ip, port } of tcpBackends(ports)) unused.delete(`${ip} ${port}`);
+    const ips = new Set(backends.map(({ ip }) => ip));
+    for (const { backends: used } of this.#planned.values()) {
+      for (const { ip, port } of used) if (ips.has(ip)) unused.delete(`${ip} ${port}`);
     }
     return [...unused.values()];
   }
@@ -126,12 +130,14 @@ export class ServiceRules {
   #plan(key: string): void {
     const service = this.#caches.of(services).get(key);
     if (service === undefined) {
-      this.#planned.delete(key);
+      if (this.#planned.delete(key)) this.#sorted = undefined;
       return;
     }
     const slices = this.#caches.of(endpointSlices).indexed(slicesOfService, key);
     const ports = planService(service, slices, this.#config);
-    this.#planned.set(key, { ports, health: healthOf(service, ports) });
+    if (!this.#planned.has(key)) this.#sorted = undefined;
+    const backends = tcpBackends(ports);
+    this.#planned.set(key, { ports, backends, health: healthOf(service, ports) });
   }
 
   /** What load balancers are told, by healthCheckNodePort. */
@@ -146,7 +152,8 @@ export class ServiceRules {
   /** All ports in a fixed order: where two claim an address, the same one always has it. */
   #join(): ServicePortPlan[] {
     const ports: ServicePortPlan[] = [];
-    for (const key of [...this.#planned.keys()].sort()) {
+    this.#sorted ??= [...this.#planned.keys()].sort();
+    for (const key of this.#sorted) {
       ports.push(...(this.#planned.get(key)?.ports ?? []));
     }
     return ports;

@@ -39,9 +39,9 @@ export const p99Of = (values: readonly number[]): number => quantile(values, 0.9
 const DRAWS = 3;
 
 /** What hangs on chance, or on a moment of the machine, is drawn several times. */
-export async function drawn<T>(once: (draw: number) => Promise<T>): Promise<T[]> {
+export async function drawn<T>(once: (draw: number) => Promise<T>, count = DRAWS): Promise<T[]> {
   const draws: T[] = [];
-  for (let draw = 1; draw <= DRAWS; draw++) draws.push(await once(draw));
+  for (let draw = 1; draw <= count; draw++) draws.push(await once(draw));
   return draws;
 }
 
