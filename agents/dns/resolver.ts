@@ -31,10 +31,14 @@ export interface ResolverOptions {
 
 type Reply = Uint8Array | undefined;
 
+/** Whose question it is: the same one has the same answer but for this. */
+const ID_BYTES = 2;
+
 export class Resolver {
   readonly #options: ResolverOptions;
   /** Own answers by question, in bytes; forgotten when anything in the cluster changes. */
-  readonly #answers = new Map<string, Uint8Array>();
+  readonly #datagrams = new Map<string, Uint8Array>();
+  readonly #streamed = new Map<string, Uint8Array>();
 
   constructor(options: ResolverOptions) {
     this.#options = options;
@@ -42,17 +46,21 @@ export class Resolver {
 
   /** Something that names depend on changed. */
   forget(): void {
-    this.#answers.clear();
+    this.#datagrams.clear();
+    this.#streamed.clear();
   }
 
-  /** Undefined: no answer at all. At once for names of the cluster. */
-  answer(message: Uint8Array, stream: boolean, aliases = 0): Reply | Promise<Reply> {
-    const key = (stream ? "t" : "u") + Buffer.from(message.subarray(2)).toString("latin1");
-    const known = this.#answers.get(key);
+  /**
+   * Undefined: no answer at all. At once for names of the cluster, in bytes that are good until the
+   * next call.
+   */
+  answer(message: Buffer, stream: boolean, aliases = 0): Reply | Promise<Reply> {
+    const answers = stream ? this.#streamed : this.#datagrams;
+    const key = message.toString("latin1", ID_BYTES);
+    const known = answers.get(key);
     if (known !== undefined) {
-      const bytes = Buffer.from(known);
-      bytes.set(message.subarray(0, 2), 0);
-      return bytes;
+      for (let at = 0; at < ID_BYTES; at++) known[at] = message[at] ?? 0;
+      return known;
     }
     const query = wire.readQuery(message);
     if (query === undefined) return undefined;
@@ -71,8 +79,8 @@ export class Resolver {
     const bytes = this.#write(message, query, this.#shuffled(meaning), stream);
     // Several answers come in another order each time, so that clients that take the first one
     // spread.
-    if (meaning.answers.length <= 1 && this.#answers.size < limits.dnsAnswersMax) {
-      this.#answers.set(key, bytes);
+    if (meaning.answers.length <= 1 && answers.size < limits.dnsAnswersMax) {
+      answers.set(key, bytes);
     }
     return bytes;
   }
@@ -144,7 +152,7 @@ export class Resolver {
     meaning: Meaning,
     { stream, aliases }: { stream: boolean; aliases: number },
   ): Promise<Reply> {
-    const question = questionFor(meaning.alias ?? "", query.type);
+    const question = Buffer.from(questionFor(meaning.alias ?? "", query.type));
     // Services that name each other in a circle lead nowhere.
     const reply = aliases > ALIASES_MAX ? undefined : await this.answer(question, false, aliases);
     const behind = reply === undefined ? [] : addressRecords(reply);

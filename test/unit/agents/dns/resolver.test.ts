@@ -149,3 +149,15 @@ test("other classes and EDNS versions are refused politely", async () => {
     rcode: "REFUSED",
   } as object);
 });
+
+test("who asks the same has the same answer, but for the number of the question", () => {
+  const { it } = resolver();
+  const questions = [{ name: "kubernetes.default.svc.cluster.local", type: "A" as const }];
+  const answer = (id: number): DecodedPacket => {
+    const reply = it.answer(encode({ type: "query", id, questions }), false);
+    return decode(Buffer.from(reply as Uint8Array));
+  };
+  const [first, second] = [answer(0x1234), answer(0xabcd)];
+  expect([first.id, second.id]).toEqual([0x1234, 0xabcd]);
+  expect({ ...second, id: 0 }).toEqual({ ...first, id: 0 });
+});
