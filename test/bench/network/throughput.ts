@@ -17,7 +17,7 @@ import { endpointSlices } from "#resources/kinds/endpointslice.ts";
 import { nodes } from "#resources/kinds/node.ts";
 import { services } from "#resources/kinds/service.ts";
 import { leadByHand, type Mode, openPair, type Pair } from "#test/bench/network/handsite.ts";
-import { percent, type Row } from "#test/bench/network/rows.ts";
+import { percent, quantile, type Row } from "#test/bench/network/rows.ts";
 import { middle, type Stream, stream, streamServer } from "#test/bench/network/streams.ts";
 import { inNetns, must, type SiteNode } from "#test/host/network/site.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
@@ -105,6 +105,11 @@ class Measured {
   get ways(): Ways {
     return { node: middle(this.#node), pod: middle(this.#pod) };
   }
+
+  /** Of each round: processor time a byte, node to node beside pod to pod. */
+  get shares(): number[] {
+    return this.#pod.map((pod, at) => (this.#node[at]?.cpuSeconds ?? Number.NaN) / pod.cpuSeconds);
+  }
 }
 
 /** The switch sends to each node at a board's speed from now on. */
@@ -121,6 +126,8 @@ interface Figures {
   /** Links, bridges and routes alone. */
   bare: Ways;
   tracked: Ways;
+  /** Ours beside that by processor time, round by round: the machine changes between them. */
+  ofTracked: number;
   slow: Ways;
 }
 
@@ -142,11 +149,18 @@ async function measure(mode: Mode): Promise<Figures> {
     await leadByHand(tracked, mode, true);
     const all = [pair, bare, tracked].map((each) => new Measured(each));
     for (let i = 0; i < ROUNDS; i++) for (const each of all) await each.round();
-    const [ours, byHand, withTracking] = all.map(({ ways }) => ways) as [Ways, Ways, Ways];
+    const [ours, byHand, withTracking] = all as [Measured, Measured, Measured];
+    const ofTracked = ours.shares.map((share, at) => share / (withTracking.shares[at] ?? 0));
     await slowLinks(pair);
     const slow = new Measured(pair);
     for (let i = 0; i < LINK_ROUNDS; i++) await slow.round();
-    return { ours, bare: byHand, tracked: withTracking, slow: slow.ways };
+    return {
+      ours: ours.ways,
+      bare: byHand.ways,
+      tracked: withTracking.ways,
+      ofTracked: quantile(ofTracked, 0.5),
+      slow: slow.ways,
+    };
   } finally {
     for (const end of ends.toReversed()) await end();
   }
@@ -155,7 +169,8 @@ async function measure(mode: Mode): Promise<Figures> {
 const shareOf = ({ node, pod }: Ways): number => pod.gigabits / node.gigabits;
 const byTime = ({ node, pod }: Ways): string => percent(node.cpuSeconds / pod.cpuSeconds);
 
-function rowsOf(mode: Mode, floor: number, { ours, bare, tracked, slow }: Figures): Row[] {
+function rowsOf(mode: Mode, floor: number, figures: Figures): Row[] {
+  const { ours, bare, tracked, ofTracked, slow } = figures;
   const what = `pod to pod across nodes, TCP, ${mode}`;
   const told = (ways: Ways) => `${percent(shareOf(ways))} (${ways.pod.gigabits.toFixed(2)} Gbit/s)`;
   return [
@@ -168,13 +183,15 @@ function rowsOf(mode: Mode, floor: number, { ours, bare, tracked, slow }: Figure
     },
     {
       what: `${what}, as fast as the processors go`,
-      measured: `${told(ours)}; by processor time a byte ${byTime(ours)}`,
-      floor: `${percent(OF_BY_HAND)} of by hand with connection tracking`,
+      measured:
+        `${told(ours)}; by processor time a byte ${byTime(ours)}, ` +
+        `round by round ${percent(ofTracked)} of by hand with connection tracking`,
+      floor: `${percent(OF_BY_HAND)} of the latter`,
       yardstick:
         `node to node: ${ours.node.gigabits.toFixed(2)} Gbit/s; the same by hand: ` +
         `${percent(shareOf(bare))} (${byTime(bare)}), ` +
         `with connection tracking ${percent(shareOf(tracked))} (${byTime(tracked)})`,
-      met: shareOf(ours) >= OF_BY_HAND * shareOf(tracked),
+      met: ofTracked >= OF_BY_HAND,
     },
   ];
 }
