@@ -1,10 +1,12 @@
 /** What the node answers besides the API, in the same process: its Ingress, for latencies. */
 import { networkInterfaces } from "node:os";
+import { join } from "node:path";
+import { measuring } from "#test/bench/ends.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
 
 const REQUESTS_PER_SECOND = 200;
 const ANSWERS_MS_MAX = 10_000;
-const BODY = "x".repeat(1024);
+const BODY_BYTES = 1024;
 const JSON_BODY = { "content-type": "application/json" };
 
 async function post(server: BenchServer, path: string, body: object): Promise<void> {
@@ -60,21 +62,35 @@ export async function latencies(
 
 async function getBody(url: string): Promise<void> {
   const answer = await fetch(url);
-  if ((await answer.text()).length !== BODY.length) throw new Error(`HTTP ${answer.status}`);
+  if ((await answer.text()).length !== BODY_BYTES) throw new Error(`HTTP ${answer.status}`);
+}
+
+/** A pod's server, by an address that is not loopback's. */
+async function openPage() {
+  const all = Object.values(networkInterfaces()).flat();
+  const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
+  const argv = [process.execPath, join(import.meta.dir, "barepage.ts"), address];
+  const child = measuring(() =>
+    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
+  );
+  const { value } = await child.stdout.getReader().read();
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    await child.exited;
+  };
+  return { address, port: Number(new TextDecoder().decode(value)), stop };
 }
 
 /** An Ingress to a server of the measurement. Resolves when it answers; ends with `stop`. */
 export async function openIngress(server: BenchServer, port: number) {
-  const all = Object.values(networkInterfaces()).flat();
-  const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
-  const endpoint = Bun.serve({ hostname: address, port: 0, fetch: () => new Response(BODY) });
-  const stop = () => endpoint.stop(true);
+  const page = await openPage();
+  const { address, stop } = page;
   const url = `http://127.0.0.1:${port}/`;
   const request = () => getBody(url);
   /** The same without an Ingress in between. */
-  const straight = () => getBody(endpoint.url.href);
+  const straight = () => getBody(`http://${address}:${page.port}/`);
   try {
-    await publish(server, endpoint.port ?? 0, address);
+    await publish(server, page.port, address);
     const end = performance.now() + ANSWERS_MS_MAX;
     for (;;) {
       const failure = await request().then(
