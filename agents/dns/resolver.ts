@@ -79,7 +79,8 @@ export class Resolver {
     const bytes = this.#write(message, query, this.#shuffled(meaning), stream);
     // Several answers come in another order each time, so that clients that take the first one
     // spread.
-    if (meaning.answers.length <= 1 && answers.size < limits.dnsAnswersMax) {
+    const kept = this.#datagrams.size + this.#streamed.size;
+    if (meaning.answers.length <= 1 && kept < limits.dnsAnswersMax) {
       answers.set(key, bytes);
     }
     return bytes;

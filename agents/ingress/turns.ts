@@ -7,10 +7,9 @@ import { limits } from "#base/limits.ts";
 
 export class Turns {
   readonly #nextTurn: () => Promise<void>;
-  /** One for each client's connection at most. */
+  /** One for each client's connection at most. While there are some, a turn is asked for. */
   readonly #waiting: Array<() => void> = [];
   #begun = 0;
-  #isGoing = false;
 
   constructor(nextTurn: () => Promise<void>) {
     this.#nextTurn = nextTurn;
@@ -24,17 +23,18 @@ export class Turns {
       return;
     }
     this.#waiting.push(run);
-    if (!this.#isGoing) void this.#goOn();
+    if (this.#waiting.length === 1) this.#later();
   }
 
-  async #goOn(): Promise<void> {
-    this.#isGoing = true;
-    while (this.#waiting.length > 0) {
-      await this.#nextTurn();
-      const next = this.#waiting.splice(0, limits.ingressBegunMax);
-      this.#begun = next.length;
-      for (const run of next) run();
-    }
-    this.#isGoing = false;
+  #later(): void {
+    void this.#nextTurn().then(() => this.#turn());
+  }
+
+  #turn(): void {
+    const next = this.#waiting.splice(0, limits.ingressBegunMax);
+    this.#begun = next.length;
+    // Ahead of them: whatever becomes of one, the others have their turn.
+    if (this.#waiting.length > 0) this.#later();
+    for (const run of next) run();
   }
 }

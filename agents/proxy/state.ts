@@ -12,7 +12,6 @@ import type { EndpointSlice, Service } from "#resources/types.gen.ts";
 
 interface Planned {
   ports: readonly ServicePortPlan[];
-  backends: readonly Backend[];
   health: ReturnType<typeof healthOf>;
 }
 
@@ -108,8 +107,9 @@ export class ServiceRules {
   unused(backends: readonly Backend[]): Backend[] {
     const unused = new Map(backends.map((backend) => [`${backend.ip} ${backend.port}`, backend]));
     const ips = new Set(backends.map(({ ip }) => ip));
-    for (const { backends: used } of this.#planned.values()) {
-      for (const { ip, port } of used) if (ips.has(ip)) unused.delete(`${ip} ${port}`);
+    for (const { ports } of this.#planned.values()) {
+      for (const { ip, port } of tcpBackends(ports))
+        if (ips.has(ip)) unused.delete(`${ip} ${port}`);
     }
     return [...unused.values()];
   }
@@ -136,8 +136,7 @@ export class ServiceRules {
     const slices = this.#caches.of(endpointSlices).indexed(slicesOfService, key);
     const ports = planService(service, slices, this.#config);
     if (!this.#planned.has(key)) this.#sorted = undefined;
-    const backends = tcpBackends(ports);
-    this.#planned.set(key, { ports, backends, health: healthOf(service, ports) });
+    this.#planned.set(key, { ports, health: healthOf(service, ports) });
   }
 
   /** What load balancers are told, by healthCheckNodePort. */
