@@ -1,7 +1,6 @@
 /** What the node answers besides the API, in the same process: its Ingress, for latencies. */
 import { networkInterfaces } from "node:os";
-import { join } from "node:path";
-import { measuring } from "#test/bench/ends.ts";
+import { startHelper } from "#test/bench/network/helpers.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
 
 const REQUESTS_PER_SECOND = 200;
@@ -65,32 +64,19 @@ async function getBody(url: string): Promise<void> {
   if ((await answer.text()).length !== BODY_BYTES) throw new Error(`HTTP ${answer.status}`);
 }
 
-/** A pod's server, by an address that is not loopback's. */
-async function openPage() {
-  const all = Object.values(networkInterfaces()).flat();
-  const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
-  const argv = [process.execPath, join(import.meta.dir, "barepage.ts"), address];
-  const child = measuring(() =>
-    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
-  );
-  const { value } = await child.stdout.getReader().read();
-  const stop = async (): Promise<void> => {
-    child.stdin.end();
-    await child.exited;
-  };
-  return { address, port: Number(new TextDecoder().decode(value)), stop };
-}
-
 /** An Ingress to a server of the measurement. Resolves when it answers; ends with `stop`. */
 export async function openIngress(server: BenchServer, port: number) {
-  const page = await openPage();
-  const { address, stop } = page;
+  const all = Object.values(networkInterfaces()).flat();
+  const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
+  const page = await startHelper("barepage.ts", { args: [address, String(BODY_BYTES)] });
+  const pagePort = Number(page.said);
+  const stop = page.end;
   const url = `http://127.0.0.1:${port}/`;
   const request = () => getBody(url);
   /** The same without an Ingress in between. */
-  const straight = () => getBody(`http://${address}:${page.port}/`);
+  const straight = () => getBody(`http://${address}:${pagePort}/`);
   try {
-    await publish(server, page.port, address);
+    await publish(server, pagePort, address);
     const end = performance.now() + ANSWERS_MS_MAX;
     for (;;) {
       const failure = await request().then(

@@ -14,6 +14,7 @@ import {
   openIngress,
 } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
+import { BARE_ANSWERS, startBareAnswers } from "#test/bench/network/helpers.ts";
 import { drawn, middleOf, p99Of, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
@@ -68,12 +69,7 @@ function rowOf(what: string, { draws, idle, beside }: Times): Row {
 
 /** DNS and a program that only sends back what it gets, until the load is over. */
 async function dnsBeside(names: string, load: Promise<unknown>) {
-  const program = join(import.meta.dir, "bareanswers.ts");
-  const child = measuring(() =>
-    Bun.spawn([process.execPath, program], { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
-  );
-  const { value } = await child.stdout.getReader().read();
-  const bareAt = ["-s", "127.0.0.1", "-p", new TextDecoder().decode(value).trim()];
+  const bareAnswers = await startBareAnswers();
   let isOver = false;
   const over = load.finally(() => {
     isOver = true;
@@ -83,9 +79,8 @@ async function dnsBeside(names: string, load: Promise<unknown>) {
     while (!isOver) all.push(...(await dnsTimes(names, 1, of)));
     return all;
   };
-  const [busy, bare] = await Promise.all([times(), times(bareAt), over]);
-  child.stdin.end();
-  await child.exited;
+  const [busy, bare] = await Promise.all([times(), times(bareAnswers.at), over]);
+  await bareAnswers.end();
   return { busy, bare };
 }
 
@@ -111,7 +106,7 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
     rowOf("DNS on the server's node while apibench loads the API", {
       draws: draws.map((draw) => draw.dns),
       idle: idle.dns,
-      beside: "a program that only sends queries back",
+      beside: BARE_ANSWERS,
     }),
     rowOf("Ingress there at the same time", {
       draws: draws.map((draw) => draw.ingress),

@@ -1,15 +1,12 @@
 /** The node's DNS under dnsperf: as many answers as it can, and the time of each at 5,000/s. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { measuring } from "#test/bench/ends.ts";
+import { BARE_ANSWERS, startBareAnswers, startHelper } from "#test/bench/network/helpers.ts";
 import { drawn, middleOf, p99Of, type Row, time } from "#test/bench/network/rows.ts";
 import { must, type Site, type SiteNode } from "#test/host/network/site.ts";
 
 const SECONDS = 5;
-const RATE_DRAWS = 3;
 const TIMES_DRAWS = 5;
-/** What any program takes here. */
-const BARE = "a program that only sends queries back";
 
 /** Name and its answer time in seconds, as dnsperf tells it with -v. */
 const ANSWER = /^> NOERROR \S+ \S+ ([\d.]+)/gm;
@@ -31,65 +28,54 @@ async function dnsperf(node: SiteNode, dir: string, ...flags: string[]): Promise
   return readFileSync(told, "utf8");
 }
 
-/** Measures beside a program in a process of its own. `said`: its first words. */
-async function beside<T>(
-  { netns }: SiteNode,
-  program: string,
-  measure: (said: string) => Promise<T>,
-): Promise<T> {
-  const path = join(import.meta.dir, program);
-  const argv = ["nsenter", `--net=/run/netns/${netns}`, process.execPath, path];
-  const server = measuring(() =>
-    Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
-  );
-  try {
-    const { value } = await server.stdout.getReader().read();
-    return await measure(new TextDecoder().decode(value).trim());
-  } finally {
-    server.stdin.end();
-    await server.exited;
-  }
-}
-
 const rateOf = (text: string): number => Number(/Queries per second:\s+([\d.]+)/.exec(text)?.[1]);
+const lostOf = (text: string): string => /Queries lost:\s+(.*)/.exec(text)?.[1] ?? "?";
 
-export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
-  const [node] = site.nodes as [SiteNode];
+/** Of the node's DNS and of the other program, in turns: the machine changes between seconds. */
+async function draws(node: SiteNode, dir: string) {
   const names = join(dir, "names");
   const lines = Array.from({ length: 1_000 }, (_, i) => `s${i}.default.svc.cluster.local A`);
   writeFileSync(names, `${lines.join("\n")}\n`);
-  /** What ours and the other program told, in turns: the machine changes from second to second. */
-  const told = (port: string, count: number, ...flags: string[]) =>
+  const before = ["nsenter", `--net=/run/netns/${node.netns}`];
+  const server = await startHelper("dnsserver.ts", { before });
+  const bareAnswers = await startBareAnswers(before);
+  const told = <T>(read: (text: string) => T, flags: readonly string[], count?: number) =>
     drawn(async () => {
-      const words = (of: string[]) => dnsperf(node, dir, ...of, "-d", names, ...flags);
-      return { ours: await words(OURS), bare: await words(["-s", "127.0.0.1", "-p", port]) };
+      const words = (at: readonly string[]) => dnsperf(node, dir, ...at, "-d", names, ...flags);
+      return { ours: read(await words(OURS)), bare: read(await words(bareAnswers.at)) };
     }, count);
-  const draws = await beside(node, "dnsserver.ts", () =>
-    beside(node, "bareanswers.ts", async (port) => ({
-      rates: await told(port, RATE_DRAWS),
-      times: await told(port, TIMES_DRAWS, "-Q", "5000", "-v"),
-    })),
-  );
-  const most = middleOf(draws.rates, ({ ours }) => rateOf(ours));
-  const slow = middleOf(draws.times, ({ ours }) => p99Of(answerTimes(ours)));
-  const lost = /Queries lost:\s+(.*)/.exec(most.draw.ours)?.[1] ?? "?";
+  try {
+    const rates = await told((text) => ({ rate: rateOf(text), lost: lostOf(text) }), []);
+    const times = await told(answerTimes, ["-Q", "5000", "-v"], TIMES_DRAWS);
+    return { rates, times };
+  } finally {
+    await bareAnswers.end();
+    await server.end();
+  }
+}
+
+export async function dnsRows(site: Site, dir: string): Promise<Row[]> {
+  const [node] = site.nodes as [SiteNode];
+  const { rates, times } = await draws(node, dir);
+  const most = middleOf(rates, ({ ours }) => ours.rate);
+  const slow = middleOf(times, ({ ours }) => p99Of(ours));
   const count = (rate: number) => Math.round(rate).toLocaleString("en");
-  const bareRates = middleOf(draws.rates, ({ bare }) => rateOf(bare)).figures;
-  const bareTimes = middleOf(draws.times, ({ bare }) => p99Of(answerTimes(bare))).figures;
-  const answers = answerTimes(slow.draw.ours).length;
+  const bareRates = middleOf(rates, ({ bare }) => bare.rate).figures;
+  const bareTimes = middleOf(times, ({ bare }) => p99Of(bare)).figures;
+  const answers = slow.draw.ours.length;
   return [
     {
       what: "DNS: cached A, dnsperf on the same cores",
-      measured: `${most.figures.map(count).join(", ")} a second, lost ${lost}`,
+      measured: `${most.figures.map(count).join(", ")} a second, lost ${most.draw.ours.lost}`,
       floor: "50,000/s",
-      yardstick: `${BARE}: ${bareRates.map(count).join(", ")}`,
+      yardstick: `${BARE_ANSWERS}: ${bareRates.map(count).join(", ")}`,
       met: most.figure >= 50_000,
     },
     {
       what: "DNS: p99 at 5,000/s",
       measured: `${slow.figures.map(time).join(", ")} of ${answers} answers`,
       floor: "2 ms",
-      yardstick: `${BARE}: ${bareTimes.map(time).join(", ")}`,
+      yardstick: `${BARE_ANSWERS}: ${bareTimes.map(time).join(", ")}`,
       met: answers >= SECONDS * 4_900 && slow.figure <= 2,
     },
   ];
