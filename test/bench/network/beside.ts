@@ -3,7 +3,6 @@ import { networkInterfaces } from "node:os";
 import { startHelper } from "#test/bench/network/helpers.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
 
-const REQUESTS_PER_SECOND = 200;
 const ANSWERS_MS_MAX = 10_000;
 const BODY_BYTES = 1024;
 const JSON_BODY = { "content-type": "application/json" };
@@ -32,61 +31,23 @@ async function publish(server: BenchServer, port: number, address: string): Prom
   });
 }
 
-/**
- * Answer times in milliseconds, until the promise ends. Open loop: a request is due whether the one
- * before is answered or not.
- */
-export async function latencies(
-  request: () => Promise<unknown>,
-  until: Promise<unknown>,
-): Promise<number[]> {
-  const took: number[] = [];
-  const pending: Promise<void>[] = [];
-  let isOver = false;
-  const over = until.finally(() => {
-    isOver = true;
-  });
-  const began = performance.now();
-  for (let sent = 0; !isOver; ) {
-    const due = Math.floor(((performance.now() - began) * REQUESTS_PER_SECOND) / 1_000);
-    for (; sent < due; sent++) {
-      const at = performance.now();
-      pending.push(request().then(() => void took.push(performance.now() - at)));
-    }
-    await Bun.sleep(1_000 / REQUESTS_PER_SECOND);
-  }
-  await Promise.all([...pending, over]);
-  return took;
-}
-
-async function getBody(url: string): Promise<void> {
-  const answer = await fetch(url);
-  if ((await answer.text()).length !== BODY_BYTES) throw new Error(`HTTP ${answer.status}`);
-}
-
 /** An Ingress to a server of the measurement. Resolves when it answers; ends with `stop`. */
 export async function openIngress(server: BenchServer, port: number) {
   const all = Object.values(networkInterfaces()).flat();
   const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
   const page = await startHelper("barepage.ts", { args: [address, String(BODY_BYTES)] });
-  const pagePort = Number(page.said);
-  const stop = page.end;
   const url = `http://127.0.0.1:${port}/`;
-  const request = () => getBody(url);
   /** The same without an Ingress in between. */
-  const straight = () => getBody(`http://${address}:${pagePort}/`);
+  const straight = `http://${address}:${page.said}/`;
+  const stop = async (): Promise<void> => void (await page.end());
   try {
-    await publish(server, pagePort, address);
+    await publish(server, Number(page.said), address);
     const end = performance.now() + ANSWERS_MS_MAX;
-    for (;;) {
-      const failure = await request().then(
-        () => undefined,
-        (error: unknown) => error,
-      );
-      if (failure === undefined) return { url, request, straight, stop };
-      if (performance.now() > end) throw failure;
+    while ((await fetch(url).catch(() => undefined))?.ok !== true) {
+      if (performance.now() > end) throw new Error(`${url} does not answer`);
       await Bun.sleep(50);
     }
+    return { url, straight, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -94,10 +55,9 @@ export async function openIngress(server: BenchServer, port: number) {
 }
 
 /** One small object of the API. */
-export async function getService(server: BenchServer): Promise<void> {
-  const answer = await ask(server, "/api/v1/namespaces/default/services/web");
-  await answer?.text();
-  if (answer?.ok !== true) throw new Error("no Service");
-}
+export const serviceOf = ({ url, token }: BenchServer) => ({
+  url: `${url}/api/v1/namespaces/default/services/web`,
+  token,
+});
 
 export type BenchIngress = Awaited<ReturnType<typeof openIngress>>;

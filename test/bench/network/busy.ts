@@ -7,14 +7,9 @@ import { join } from "node:path";
 import { apiLoad } from "#test/bench/apiload.ts";
 import { measuring, whenOver } from "#test/bench/ends.ts";
 import { benchDir, forget, openContainerd } from "#test/bench/machine.ts";
-import {
-  type BenchIngress,
-  getService,
-  latencies,
-  openIngress,
-} from "#test/bench/network/beside.ts";
+import { type BenchIngress, openIngress, serviceOf } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
-import { BARE_ANSWERS, startBareAnswers } from "#test/bench/network/helpers.ts";
+import { BARE_ANSWERS, latencies, startBareAnswers } from "#test/bench/network/helpers.ts";
 import { drawn, middleOf, p99Of, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
@@ -23,6 +18,7 @@ const DNS = "10.213.0.10";
 const PER_SECOND = "200";
 const FLOOR_MS = 10;
 const IDLE_SECONDS = 4;
+const DRAWS = 7;
 const WRK_SECONDS = 5;
 
 /** Answer times in milliseconds, from here to the server's own address or another one. */
@@ -86,22 +82,23 @@ async function dnsBeside(names: string, load: Promise<unknown>) {
 
 /** DNS and Ingress while apibench runs. */
 async function besideApi(server: BenchServer, names: string, ingress: BenchIngress) {
-  const { request, straight } = ingress;
   const idle = {
     dns: await dnsTimes(names, IDLE_SECONDS),
-    ingress: await latencies(request, Bun.sleep(IDLE_SECONDS * 1_000)),
+    ingress: await latencies(ingress, Bun.sleep(IDLE_SECONDS * 1_000)),
   };
+  // A server that has just begun compiles its program beside all else.
+  await apiLoad(server, 0);
   const draws = await drawn(async (round) => {
     const loading = apiLoad(server, round);
     const [loads, dns, busy, bare] = await Promise.all([
       loading,
       dnsBeside(names, loading),
-      latencies(request, loading),
-      latencies(straight, loading),
+      latencies(ingress, loading),
+      latencies({ url: ingress.straight }, loading),
     ]);
     const load = `${Math.round(loads["create"]?.perSecond ?? 0)} creates/s`;
     return { dns: { ...dns, load }, ingress: { busy, bare, load } };
-  });
+  }, DRAWS);
   return [
     rowOf("DNS on the server's node while apibench loads the API", {
       draws: draws.map((draw) => draw.dns),
@@ -118,16 +115,16 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
 
 /** The API while the Ingress takes all it can. */
 async function besideIngress(server: BenchServer, url: string): Promise<Row> {
-  const get = () => getService(server);
-  const idle = await latencies(get, Bun.sleep(IDLE_SECONDS * 1_000));
+  const service = serviceOf(server);
+  const idle = await latencies(service, Bun.sleep(IDLE_SECONDS * 1_000));
   const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
   const draws = await drawn(async () => {
     const wrk = measuring(() => Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" }));
-    const busy = await latencies(get, wrk.exited);
+    const busy = await latencies(service, wrk.exited);
     const text = await new Response(wrk.stdout).text();
     const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
     return { busy, load: `${Math.round(rate)}/s` };
-  });
+  }, DRAWS);
   return rowOf("GET of the API under Ingress load", { draws, idle });
 }
 

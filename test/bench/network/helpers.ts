@@ -5,7 +5,8 @@ import { measuring } from "#test/bench/ends.ts";
 export interface Helper {
   /** Its first words. */
   readonly said: string;
-  readonly end: () => Promise<void>;
+  /** Resolves with what it said after them. */
+  readonly end: () => Promise<string>;
 }
 
 /** Resolves once it said something. `before`: words ahead of it, such as those of nsenter. */
@@ -17,12 +18,29 @@ export async function startHelper(
   const child = measuring(() =>
     Bun.spawn(argv, { stdin: "pipe", stdout: "pipe", stderr: "inherit" }),
   );
-  const { value } = await child.stdout.getReader().read();
-  const end = async (): Promise<void> => {
+  const decoder = new TextDecoder();
+  const words = child.stdout[Symbol.asyncIterator]();
+  const { value } = await words.next();
+  const end = async (): Promise<string> => {
     child.stdin.end();
-    await child.exited;
+    let rest = "";
+    for (let part = await words.next(); !part.done; part = await words.next()) {
+      rest += decoder.decode(part.value, { stream: true });
+    }
+    if ((await child.exited) !== 0) throw new Error(`${program} exited with ${child.exitCode}`);
+    return rest;
   };
-  return { said: new TextDecoder().decode(value).trim(), end };
+  return { said: decoder.decode(value).trim(), end };
+}
+
+/** Milliseconds that answers take until the promise ends, as a client in a process of its own sees. */
+export async function latencies(
+  { url, token = "" }: { url: string; token?: string },
+  until: Promise<unknown>,
+): Promise<number[]> {
+  const client = await startHelper("askpage.ts", { args: [url, token] });
+  await until.catch(() => {});
+  return JSON.parse(await client.end()) as number[];
 }
 
 /** What any program takes beside the same load. */
