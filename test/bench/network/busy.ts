@@ -10,7 +10,8 @@ import { benchDir, forget, openContainerd } from "#test/bench/machine.ts";
 import { type BenchIngress, openIngress, serviceOf } from "#test/bench/network/beside.ts";
 import { answerTimes } from "#test/bench/network/dns.ts";
 import { BARE_ANSWERS, latencies, startBareAnswers } from "#test/bench/network/helpers.ts";
-import { drawn, middleOf, p99Of, quantile, type Row, time } from "#test/bench/network/rows.ts";
+import { drawnQuietly, type QuietDraws } from "#test/bench/network/quiet.ts";
+import { middleOf, p99Of, quantile, type Row, time } from "#test/bench/network/rows.ts";
 import { BRAMBLE } from "#test/bench/programs.ts";
 import { type BenchServer, freePort, startServer } from "#test/bench/server.ts";
 
@@ -18,7 +19,7 @@ const DNS = "10.213.0.10";
 const PER_SECOND = "200";
 const FLOOR_MS = 10;
 const IDLE_SECONDS = 4;
-const DRAWS = 7;
+const DRAWS = { count: 5, triesMax: 10 };
 const WRK_SECONDS = 5;
 
 /** Answer times in milliseconds, from here to the server's own address or another one. */
@@ -43,20 +44,19 @@ interface Draw {
   readonly load: string;
 }
 
-interface Times {
-  readonly draws: readonly Draw[];
+interface Times extends QuietDraws<Draw> {
   readonly idle: readonly number[];
   /** The program that does next to nothing. */
   readonly beside?: string;
 }
 
-function rowOf(what: string, { draws, idle, beside }: Times): Row {
+function rowOf(what: string, { draws, when, idle, beside }: Times): Row {
   const { draw, figure: p99, figures } = middleOf(draws, ({ busy }) => p99Of(busy));
   const { busy, bare, load } = draw;
   const bareTime = bare && `; ${beside} at the same time: ${time(p99Of(bare))}`;
   return {
     what: `${what}, p99 (p50)`,
-    measured: `${figures.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load})`,
+    measured: `${figures.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load}), ${when}`,
     floor: `${FLOOR_MS} ms`,
     yardstick: `idle: ${time(p99Of(idle))} (${time(quantile(idle, 0.5))})${bareTime ?? ""}`,
     met: busy.length > 0 && p99 <= FLOOR_MS,
@@ -88,7 +88,7 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
   };
   // A server that has just begun compiles its program beside all else.
   await apiLoad(server, 0);
-  const draws = await drawn(async (round) => {
+  const { draws, when } = await drawnQuietly(async (round) => {
     const loading = apiLoad(server, round);
     const [loads, dns, busy, bare] = await Promise.all([
       loading,
@@ -102,11 +102,13 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
   return [
     rowOf("DNS on the server's node while apibench loads the API", {
       draws: draws.map((draw) => draw.dns),
+      when,
       idle: idle.dns,
       beside: BARE_ANSWERS,
     }),
     rowOf("Ingress there at the same time", {
       draws: draws.map((draw) => draw.ingress),
+      when,
       idle: idle.ingress,
       beside: "its endpoint, asked straight",
     }),
@@ -118,14 +120,14 @@ async function besideIngress(server: BenchServer, url: string): Promise<Row> {
   const service = serviceOf(server);
   const idle = await latencies(service, Bun.sleep(IDLE_SECONDS * 1_000));
   const argv = ["wrk", "-t1", "-c16", `-d${WRK_SECONDS}s`, url];
-  const draws = await drawn(async () => {
+  const draws = await drawnQuietly(async () => {
     const wrk = measuring(() => Bun.spawn(argv, { stdin: "ignore", stdout: "pipe" }));
     const busy = await latencies(service, wrk.exited);
     const text = await new Response(wrk.stdout).text();
     const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(text)?.[1]);
     return { busy, load: `${Math.round(rate)}/s` };
   }, DRAWS);
-  return rowOf("GET of the API under Ingress load", { draws, idle });
+  return rowOf("GET of the API under Ingress load", { ...draws, idle });
 }
 
 export async function busyRows(): Promise<Row[]> {

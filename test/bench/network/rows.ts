@@ -38,10 +38,10 @@ export const p99Of = (values: readonly number[]): number => quantile(values, 0.9
 
 const DRAWS = 3;
 
-/** What hangs on chance, or on a moment of the machine, is drawn several times. */
-export async function drawn<T>(once: (draw: number) => Promise<T>, count = DRAWS): Promise<T[]> {
+/** What hangs on chance is drawn several times. */
+export async function drawn<T>(once: () => Promise<T>): Promise<T[]> {
   const draws: T[] = [];
-  for (let draw = 1; draw <= count; draw++) draws.push(await once(draw));
+  while (draws.length < DRAWS) draws.push(await once());
   return draws;
 }
 
