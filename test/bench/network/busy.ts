@@ -39,21 +39,19 @@ async function dnsTimes(
 /** Answers during one load, in milliseconds. */
 interface Draw {
   readonly busy: readonly number[];
-  /** What the machine itself takes then: of a program that does next to nothing. */
-  readonly bare?: readonly number[];
   readonly load: string;
 }
 
 interface Times extends QuietDraws<Draw> {
   readonly idle: readonly number[];
-  /** The program that does next to nothing. */
-  readonly beside?: string;
+  /** What the machine itself takes under such a load: of a program that does next to nothing. */
+  readonly bare?: { readonly who: string; readonly times: readonly number[] };
 }
 
-function rowOf(what: string, { draws, when, idle, beside }: Times): Row {
+function rowOf(what: string, { draws, when, idle, bare }: Times): Row {
   const { draw, figure: p99, figures } = middleOf(draws, ({ busy }) => p99Of(busy));
-  const { busy, bare, load } = draw;
-  const bareTime = bare && `; ${beside} at the same time: ${time(p99Of(bare))}`;
+  const { busy, load } = draw;
+  const bareTime = bare && `; ${bare.who} under another such load: ${time(p99Of(bare.times))}`;
   return {
     what: `${what}, p99 (p50)`,
     measured: `${figures.map(time).join(", ")} (${time(quantile(busy, 0.5))}) of ${busy.length} answers (${load}), ${when}`,
@@ -63,21 +61,32 @@ function rowOf(what: string, { draws, when, idle, beside }: Times): Row {
   };
 }
 
-/** DNS and a program that only sends back what it gets, until the load is over. */
-async function dnsBeside(names: string, load: Promise<unknown>) {
-  const bareAnswers = await startBareAnswers();
+async function dnsUntil(
+  names: string,
+  load: Promise<unknown>,
+  of?: readonly string[],
+): Promise<number[]> {
   let isOver = false;
   const over = load.finally(() => {
     isOver = true;
   });
-  const times = async (of?: readonly string[]): Promise<number[]> => {
-    const all: number[] = [];
-    while (!isOver) all.push(...(await dnsTimes(names, 1, of)));
-    return all;
-  };
-  const [busy, bare] = await Promise.all([times(), times(bareAnswers.at), over]);
-  await bareAnswers.end();
-  return { busy, bare };
+  const all: number[] = [];
+  while (!isOver) all.push(...(await dnsTimes(names, 1, of)));
+  await over;
+  return all;
+}
+
+/** Programs that do next to nothing, under a load of their own: beside ours they would take from it. */
+async function bareBesideApi(server: BenchServer, names: string, { straight }: BenchIngress) {
+  const answers = await startBareAnswers();
+  const loading = apiLoad(server, DRAWS.triesMax + 1);
+  const [, dns, page] = await Promise.all([
+    loading,
+    dnsUntil(names, loading, answers.at),
+    latencies({ url: straight }, loading),
+  ]);
+  await answers.end();
+  return { dns, page };
 }
 
 /** DNS and Ingress while apibench runs. */
@@ -90,27 +99,27 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
   await apiLoad(server, 0);
   const { draws, when } = await drawnQuietly(async (round) => {
     const loading = apiLoad(server, round);
-    const [loads, dns, busy, bare] = await Promise.all([
+    const [loads, ofDns, ofIngress] = await Promise.all([
       loading,
-      dnsBeside(names, loading),
+      dnsUntil(names, loading),
       latencies(ingress, loading),
-      latencies({ url: ingress.straight }, loading),
     ]);
     const load = `${Math.round(loads["create"]?.perSecond ?? 0)} creates/s`;
-    return { dns: { ...dns, load }, ingress: { busy, bare, load } };
+    return { dns: { busy: ofDns, load }, ingress: { busy: ofIngress, load } };
   }, DRAWS);
+  const bare = await bareBesideApi(server, names, ingress);
   return [
     rowOf("DNS on the server's node while apibench loads the API", {
       draws: draws.map((draw) => draw.dns),
       when,
       idle: idle.dns,
-      beside: BARE_ANSWERS,
+      bare: { who: BARE_ANSWERS, times: bare.dns },
     }),
     rowOf("Ingress there at the same time", {
       draws: draws.map((draw) => draw.ingress),
       when,
       idle: idle.ingress,
-      beside: "its endpoint, asked straight",
+      bare: { who: "its endpoint, asked straight", times: bare.page },
     }),
   ];
 }
