@@ -1,21 +1,19 @@
 /**
  * Asks for a page again and again, in a process of its own, so that nothing else that a measurement
- * does makes an answer look late: `bun askpage.ts URL [TOKEN]`. Prints a word when it has the first
- * answer, and once its standard input ends the milliseconds that each took, as JSON. Open loop: a
- * request is due whether the one before is answered or not.
+ * does makes an answer look late: `bun askpage.ts PAGE`, in JSON. Prints a word when it has
+ * the first answer, and once its standard input ends the milliseconds that each took, as JSON. Open
+ * loop: a request is due whether the one before is answered or not.
  */
+import { getBody, type Page } from "#test/bench/network/getbody.ts";
+
 const REQUESTS_PER_SECOND = 200;
 
-const [url = "", token = ""] = process.argv.slice(2);
-const headers = { authorization: `Bearer ${token}` };
-const init = token === "" ? {} : { headers, tls: { rejectUnauthorized: false } };
+const page = JSON.parse(process.argv[2] ?? "") as Page;
 
-/** Milliseconds of one. @throws Error where it is not answered well */
+/** Milliseconds of one. */
 async function ask(): Promise<number> {
   const at = performance.now();
-  const answer = await fetch(url, init);
-  await answer.text();
-  if (!answer.ok) throw new Error(`${url}: HTTP ${answer.status}`);
+  await getBody(page);
   return performance.now() - at;
 }
 
@@ -38,5 +36,3 @@ while (!isOver) {
 await over;
 await Bun.write(Bun.stdout, JSON.stringify(await Promise.all(answers)));
 process.exit(0);
-
-export {};

@@ -1,5 +1,6 @@
 /** What the node answers besides the API, in the same process: its Ingress, for latencies. */
 import { networkInterfaces } from "node:os";
+import { getBody, type Page } from "#test/bench/network/getbody.ts";
 import { startHelper } from "#test/bench/network/helpers.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
 
@@ -35,19 +36,23 @@ async function publish(server: BenchServer, port: number, address: string): Prom
 export async function openIngress(server: BenchServer, port: number) {
   const all = Object.values(networkInterfaces()).flat();
   const address = all.find((one) => one?.family === "IPv4" && !one.internal)?.address ?? "";
-  const page = await startHelper("barepage.ts", { args: [address, String(BODY_BYTES)] });
-  const url = `http://127.0.0.1:${port}/`;
+  const bare = await startHelper("barepage.ts", { args: [address, String(BODY_BYTES)] });
+  const page: Page = { url: `http://127.0.0.1:${port}/`, bytes: BODY_BYTES };
   /** The same without an Ingress in between. */
-  const straight = `http://${address}:${page.said}/`;
-  const stop = async (): Promise<void> => void (await page.end());
+  const straight: Page = { url: `http://${address}:${bare.said}/`, bytes: BODY_BYTES };
+  const stop = async (): Promise<void> => void (await bare.end());
   try {
-    await publish(server, Number(page.said), address);
+    await publish(server, Number(bare.said), address);
     const end = performance.now() + ANSWERS_MS_MAX;
-    while ((await fetch(url).catch(() => undefined))?.ok !== true) {
-      if (performance.now() > end) throw new Error(`${url} does not answer`);
+    for (;;) {
+      const failure = await getBody(page).then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      if (failure === undefined) return { page, straight, stop };
+      if (performance.now() > end) throw failure;
       await Bun.sleep(50);
     }
-    return { url, straight, stop };
   } catch (error) {
     await stop();
     throw error;
@@ -55,7 +60,7 @@ export async function openIngress(server: BenchServer, port: number) {
 }
 
 /** One small object of the API. */
-export const serviceOf = ({ url, token }: BenchServer) => ({
+export const serviceOf = ({ url, token }: BenchServer): Page => ({
   url: `${url}/api/v1/namespaces/default/services/web`,
   token,
 });

@@ -79,21 +79,24 @@ async function dnsUntil(
 /** Programs that do next to nothing, under a load of their own: beside ours they would take from it. */
 async function bareBesideApi(server: BenchServer, names: string, { straight }: BenchIngress) {
   const answers = await startBareAnswers();
-  const loading = apiLoad(server, DRAWS.triesMax + 1);
-  const [, dns, page] = await Promise.all([
-    loading,
-    dnsUntil(names, loading, answers.at),
-    latencies({ url: straight }, loading),
-  ]);
-  await answers.end();
-  return { dns, page };
+  try {
+    const loading = apiLoad(server, DRAWS.triesMax + 1);
+    const [, dns, page] = await Promise.all([
+      loading,
+      dnsUntil(names, loading, answers.at),
+      latencies(straight, loading),
+    ]);
+    return { dns, page };
+  } finally {
+    await answers.end();
+  }
 }
 
 /** DNS and Ingress while apibench runs. */
 async function besideApi(server: BenchServer, names: string, ingress: BenchIngress) {
   const idle = {
     dns: await dnsTimes(names, IDLE_SECONDS),
-    ingress: await latencies(ingress, Bun.sleep(IDLE_SECONDS * 1_000)),
+    ingress: await latencies(ingress.page, Bun.sleep(IDLE_SECONDS * 1_000)),
   };
   // A server that has just begun compiles its program beside all else.
   await apiLoad(server, 0);
@@ -102,7 +105,7 @@ async function besideApi(server: BenchServer, names: string, ingress: BenchIngre
     const [loads, ofDns, ofIngress] = await Promise.all([
       loading,
       dnsUntil(names, loading),
-      latencies(ingress, loading),
+      latencies(ingress.page, loading),
     ]);
     const load = `${Math.round(loads["create"]?.perSecond ?? 0)} creates/s`;
     return { dns: { busy: ofDns, load }, ingress: { busy: ofIngress, load } };
@@ -154,7 +157,7 @@ export async function busyRows(): Promise<Row[]> {
     const ingress = await openIngress(server, http);
     try {
       const rows = await besideApi(server, names, ingress);
-      return [...rows, await besideIngress(server, ingress.url)];
+      return [...rows, await besideIngress(server, ingress.page.url)];
     } finally {
       await ingress.stop();
     }

@@ -1,6 +1,7 @@
 /** Small programs of this folder, each in a process of its own that ends with its standard input. */
 import { join } from "node:path";
 import { measuring } from "#test/bench/ends.ts";
+import type { Page } from "#test/bench/network/getbody.ts";
 
 export interface Helper {
   /** Its first words. */
@@ -34,13 +35,13 @@ export async function startHelper(
 }
 
 /** Milliseconds that answers take until the promise ends, as a client in a process of its own sees. */
-export async function latencies(
-  { url, token = "" }: { url: string; token?: string },
-  until: Promise<unknown>,
-): Promise<number[]> {
-  const client = await startHelper("askpage.ts", { args: [url, token] });
-  await until.catch(() => {});
-  return JSON.parse(await client.end()) as number[];
+export async function latencies(page: Page, until: Promise<unknown>): Promise<number[]> {
+  const client = await startHelper("askpage.ts", { args: [JSON.stringify(page)] });
+  let told = "";
+  await until.finally(async () => {
+    told = await client.end();
+  });
+  return JSON.parse(told) as number[];
 }
 
 /** What any program takes beside the same load. */

@@ -28,8 +28,8 @@ const ROUNDS = { count: 9, triesMax: 12 };
 const LINK_ROUNDS = 3;
 /** Each has a pod on either node. */
 const SERVICES = 50;
-/** Where processors are the limit: of what the kernel does by hand. Rounds differ by a tenth. */
-const OF_BY_HAND = 0.9;
+/** Where processors are the limit: of what the kernel does by hand. */
+const OF_BY_HAND = 0.95;
 /** What small boards have. */
 const LINK_GIGABITS = 1;
 
