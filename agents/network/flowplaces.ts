@@ -30,41 +30,63 @@ export function distinctFlows(targets: readonly FlowsTo[]): FlowsTo[] {
   });
 }
 
-const ENTRY =
-  /\b(SYN_SENT|ESTABLISHED) src=\S+ dst=\S+ sport=\d+ dport=\d+ .*?src=(\S+) dst=\S+ sport=(\d+) /;
+/** Entries of one state towards one place. */
+export interface Deletion {
+  ip: string;
+  port?: number;
+  state: State;
+}
+
+/**
+ * Those that lead a packet to where they point for long: a first packet that is sent again, one of
+ * a connection under way, and the first one of who gets the port of a connection that was reset.
+ * Not TIME_WAIT: the kernel gives such an entry up for a new connection, and `conntrack` deletes by
+ * addresses what it read before, so that a port in use again by then loses what has just begun.
+ */
+const STATES = ["SYN_SENT", "ESTABLISHED", "CLOSE"] as const;
+type State = (typeof STATES)[number];
+
+/** All that may have to be deleted. */
+export function deletionsOf({ ip, port, unanswered }: FlowsTo): Deletion[] {
+  const states: readonly State[] = unanswered ? ["SYN_SENT"] : STATES;
+  return states.map((state) => ({ ip, ...(port !== undefined && { port }), state }));
+}
+
+/** Of a whole listing: nearly all in it has ended, and there may be thousands of lines. */
+const ENTRIES = new RegExp(
+  `^tcp +6 \\d+ (${STATES.join("|")}) src=\\S+ dst=\\S+ sport=\\d+ dport=\\d+ ` +
+    ".*?src=(\\S+) dst=\\S+ sport=(\\d+) ",
+  "gm",
+);
 
 /** Those of which the listing (of `lookFor`) has an entry. */
-export function presentFlows(targets: readonly FlowsTo[], listing: string): FlowsTo[] {
-  const waiting = new Set<string>();
-  const any = new Set<string>();
-  for (const line of listing.split("\n")) {
-    const [, state = "", ip = "", port = ""] = ENTRY.exec(line) ?? [];
-    if (ip === "") continue;
-    const place = placeOf(ip);
-    for (const found of state === "SYN_SENT" ? [waiting, any] : [any]) {
-      found.add(place).add(`${place} ${port}`);
-    }
+export function presentFlows(deletions: readonly Deletion[], listing: string): Deletion[] {
+  const present = new Set<string>();
+  for (const [, state = "", ip = "", port = ""] of listing.matchAll(ENTRIES)) {
+    const place = `${state} ${placeOf(ip)}`;
+    present.add(place).add(`${place} ${port}`);
   }
-  return targets.filter(({ ip, port, unanswered }) => {
-    const place = port === undefined ? placeOf(ip) : `${placeOf(ip)} ${port}`;
-    return (unanswered ? waiting : any).has(place);
+  return deletions.filter(({ ip, port, state }) => {
+    const place = `${state} ${placeOf(ip)}`;
+    return present.has(port === undefined ? place : `${place} ${port}`);
   });
 }
 
-/** What a client would use for ever; entries of what has ended give way to a new one. */
-export function lookFor(targets: readonly FlowsTo[]): string[][] {
-  const looks = new Set<string>();
-  for (const { ip, unanswered } of targets) {
-    for (const state of unanswered ? ["SYN_SENT"] : ["SYN_SENT", "ESTABLISHED"]) {
-      looks.add(`-L -f ${familyOf(ip)} -p tcp --state ${state}`);
-    }
-  }
-  return [...looks].map((look) => look.split(" "));
+/** Arguments of `conntrack`, for each time that it is to read all that the kernel tracks. */
+export function lookFor(deletions: readonly Deletion[]): string[][] {
+  const families = Map.groupBy(deletions, ({ ip }) => familyOf(ip));
+  return [...families].flatMap(([family, own]) => {
+    const ips = new Set(own.map(({ ip }) => ip));
+    const states = new Set(own.map(({ state }) => state));
+    const among = ["-L", "-f", family, "-p", "tcp"];
+    // What one place has ever had is little enough to be listed.
+    if (ips.size === 1 && states.size > 1) return [[...among, "--reply-src", ...ips]];
+    return [...states].map((state) => [...among, "--state", state]);
+  });
 }
 
 /** Arguments of `conntrack`. */
-export function deletionOf({ ip, port, unanswered }: FlowsTo): string[] {
-  const state = unanswered ? ["--state", "SYN_SENT"] : [];
+export function deletionArgs({ ip, port, state }: Deletion): string[] {
   const at = port === undefined ? [] : ["--reply-port-src", String(port)];
-  return ["-D", "-f", familyOf(ip), "-p", "tcp", ...state, "--reply-src", ip, ...at];
+  return ["-D", "-f", familyOf(ip), "-p", "tcp", "--state", state, "--reply-src", ip, ...at];
 }

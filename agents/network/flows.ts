@@ -4,7 +4,9 @@
  * TCP only. Best effort: clients notice a missing program only where a pod ends without a word.
  */
 import {
-  deletionOf,
+  type Deletion,
+  deletionArgs,
+  deletionsOf,
   distinctFlows,
   type FlowsTo,
   lookFor,
@@ -92,9 +94,10 @@ class TrackedFlows implements Flows {
   }
 
   async #delete(targets: readonly FlowsTo[]): Promise<void> {
-    const found = targets.length < limits.flowsLookMin ? targets : await this.#present(targets);
+    const wanted = targets.flatMap(deletionsOf);
+    const found = await this.#present(wanted);
     if (found.length === 0) return;
-    const lines = found.map(deletionOf);
+    const lines = found.map(deletionArgs);
     if (lines.length > 1 && this.#readsLists && (await this.#deleteList(lines))) return;
     for (const line of lines) {
       const result = await this.#run(line);
@@ -103,14 +106,17 @@ class TrackedFlows implements Flows {
     }
   }
 
-  async #present(targets: readonly FlowsTo[]): Promise<FlowsTo[]> {
+  /** Looked for where that is less work: a deletion reads all that the kernel tracks, too. */
+  async #present(wanted: readonly Deletion[]): Promise<readonly Deletion[]> {
+    const looks = lookFor(wanted);
+    if (wanted.length <= looks.length) return wanted;
     let listing = "";
-    for (const look of lookFor(targets)) {
+    for (const look of looks) {
       const result = await this.#run(look);
       if (result.exitCode !== 0) fail(result);
       listing += result.stdout;
     }
-    return presentFlows(targets, listing);
+    return presentFlows(wanted, listing);
   }
 
   /** One program for all. False: it cannot. */

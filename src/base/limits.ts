@@ -254,12 +254,10 @@ export const limits = {
   drainQuietMs: 200,
   /**
    * Ending connections to where nobody is: what comes within this time is one program's work, of
-   * this long at most. From so many places on they are looked for first: each one to delete makes
-   * the program read all that the kernel tracks. What comes on top of the most is left to time out.
+   * this long at most. What comes on top of the most is left to time out.
    */
   flowsGatherMs: 50,
   flowsMsMax: 5_000,
-  flowsLookMin: 3,
   flowsWaitingMax: 1_000,
   /** A process that is asked to end is killed after this. */
   stopMsMax: 10_000,

@@ -30,6 +30,8 @@ const PATIENCE_S = 25;
 /** A connection that nobody ends goes on for a quarter of an hour. */
 const HOLD_MS = 60_000;
 const SEEN_MS_MAX = 60_000;
+/** The kernel forgets a connection that was reset after 10 s. */
+const RESET_MS_MAX = 5_000;
 const FAMILIES = [
   { family: "IPv4", at: 0, vip: "10.43.0.7", iptables: "iptables" },
   { family: "IPv6", at: 1, vip: "fd00:43::7", iptables: "ip6tables" },
@@ -159,6 +161,35 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
     });
     // 0: it ended by itself, the time was not over.
     expect(await client.exited).toBe(0);
+  }, 120_000);
+
+  test("who gets the port of a connection to a pod that is gone reaches the next one", async () => {
+    const old = await site.pod(n1, `reset${at}`);
+    await serve(old, n1);
+    const url = `http://${inUrl(vip)}/`;
+    const close = ["-H", "Connection: close"];
+    await must(a.run, ["curl", "-gsS", ...close, url]);
+    const hold = must(a.run, [process.execPath, ASK, "hold", vip, "80"]);
+    await until("it is open", SEEN_MS_MAX, async () => {
+      return (await entries(n1, ipOf(old))).some((line) => line.includes("ESTABLISHED"));
+    });
+    const reset = "-I INPUT -p tcp --dport 8080 -j REJECT --reject-with tcp-reset".split(" ");
+    await must(old.run, [iptables, ...reset]);
+    await hold;
+    await old.stop();
+    const before = await entries(n1, ipOf(old));
+    const states = before.map((line) => /^tcp +6 \d+ (\S+)/.exec(line)?.[1]);
+    expect(states.sort()).toEqual(["CLOSE", "TIME_WAIT"]);
+    const port = before.map((line) => / CLOSE .*?sport=(\d+)/.exec(line)?.[1]).join("");
+    await serve(b, n2);
+    await n1.pods.detach(old);
+    await until("its entry is gone", RESET_MS_MAX, async () => {
+      return !(await entries(n1, ipOf(old))).some((line) => line.includes(" CLOSE "));
+    });
+    // What has ended with both sides' words is left to whoever comes next.
+    expect(await entries(n1, ipOf(old))).toHaveLength(1);
+    const again = ["curl", "-gsS", "--max-time", "8", "--local-port", port, url];
+    expect((await must(a.run, again)).split(" ")[0]).toBe("b");
   }, 120_000);
 
   test("a first packet to what has left is led elsewhere, from each node", async () => {

@@ -1,5 +1,11 @@
 import { expect, test } from "bun:test";
-import { distinctFlows, type FlowsTo, presentFlows } from "#agents/network/flowplaces.ts";
+import {
+  type Deletion,
+  deletionsOf,
+  distinctFlows,
+  type FlowsTo,
+  presentFlows,
+} from "#agents/network/flowplaces.ts";
 import { createFlows } from "#agents/network/flows.ts";
 import { limits } from "#base/limits.ts";
 import { createLog } from "#base/log.ts";
@@ -41,23 +47,32 @@ test("only what the kernel has is deleted: what is under way is no unanswered fi
     entry("ESTABLISHED", "10.42.1.2"),
     entry("SYN_SENT", "fd00:42::5"),
     entry("TIME_WAIT", "10.42.1.3"),
+    entry("CLOSE", "10.42.1.4"),
+    entry("CLOSE_WAIT", "10.42.1.5"),
     "",
   ].join("\n");
-  const there = [
-    waiting("10.42.1.1"),
-    waiting("10.42.1.1", 8080),
-    all("10.42.1.1"),
-    all("10.42.1.2"),
-    waiting("fd00:42:0::5", 8080),
-  ];
+  const found = (...targets: FlowsTo[]): Deletion[] =>
+    presentFlows(targets.flatMap(deletionsOf), listing);
+  const state = "SYN_SENT";
+  expect(found(waiting("10.42.1.1"), waiting("10.42.1.1", 8080), all("10.42.1.1"))).toEqual([
+    { ip: "10.42.1.1", state },
+    { ip: "10.42.1.1", port: 8080, state },
+    { ip: "10.42.1.1", state },
+  ]);
+  expect(found(waiting("fd00:42:0::5", 8080))).toEqual([{ ip: "fd00:42:0::5", port: 8080, state }]);
+  expect(found(all("10.42.1.2"))).toEqual([{ ip: "10.42.1.2", state: "ESTABLISHED" }]);
+  // Whoever gets the port of one that was reset is led there for 10 s.
+  expect(found(all("10.42.1.4"))).toEqual([{ ip: "10.42.1.4", state: "CLOSE" }]);
   const others = [
     waiting("10.42.1.1", 8081),
     waiting("10.42.1.2"),
     all("10.42.1.3"),
+    waiting("10.42.1.4"),
+    all("10.42.1.5"),
     all("10.42.1.11"),
     all("10.43.0.7"),
   ];
-  expect(presentFlows([...there, ...others], listing)).toEqual(there);
+  expect(found(...others)).toEqual([]);
 });
 
 function setUp(answer: (args: string, stdin: string) => Partial<RunResult> = () => ({})) {
@@ -83,11 +98,19 @@ function setUp(answer: (args: string, stdin: string) => Partial<RunResult> = () 
   return { clock, ran, told, flows };
 }
 
-const DELETE_ONE = "-D -f ipv4 -p tcp --reply-src 10.42.1.1";
+const LIST = "-L -f ipv4 -p tcp";
+const LOOK_ONE = `${LIST} --reply-src 10.42.1.1`;
+const deleteOne = (state: string) => `-D -f ipv4 -p tcp --state ${state} --reply-src 10.42.1.1`;
+const LOOK_V6 = "-L -f ipv6 -p tcp --state SYN_SENT";
 const DELETE_V6 = "-D -f ipv6 -p tcp --state SYN_SENT --reply-src fd00::1 --reply-port-src 80";
+/** What the kernel has of both. */
+const listingOf = (args: string) =>
+  args.includes("ipv6")
+    ? `${entry("SYN_SENT", "fd00::1", 80)}\n`
+    : `${entry("ESTABLISHED", "10.42.1.1")}\n${entry("TIME_WAIT", "10.42.1.1")}\n`;
 
 test("what comes together is one program's work, in both families", async () => {
-  const { clock, ran, flows } = setUp();
+  const { clock, ran, flows } = setUp((args) => ({ stdout: listingOf(args) }));
   let isOver = false;
   void flows.end([all("10.42.1.1")]);
   void flows.end([waiting("fd00::1", 80)]).then(() => {
@@ -96,12 +119,20 @@ test("what comes together is one program's work, in both families", async () => 
   await clock.advance(limits.flowsGatherMs - 1);
   expect([ran, isOver]).toEqual([[], false]);
   await clock.advance(1);
-  expect(ran).toEqual(["-R -", DELETE_ONE, DELETE_V6]);
+  expect(ran).toEqual([LOOK_ONE, LOOK_V6, "-R -", deleteOne("ESTABLISHED"), DELETE_V6]);
   expect(isOver).toBe(true);
+  ran.length = 0;
   void flows.end([all("10.42.1.1")]);
   await clock.advance(limits.flowsGatherMs);
-  expect(ran.slice(3)).toEqual([DELETE_ONE]);
+  expect(ran).toEqual([LOOK_ONE, deleteOne("ESTABLISHED")]);
   expect(clock.timers).toBe(0);
+});
+
+test("one place's first packets are deleted at once: a look would take as long", async () => {
+  const { clock, ran, flows } = setUp();
+  void flows.end([waiting("10.42.1.1")]);
+  await clock.advance(limits.flowsGatherMs);
+  expect(ran).toEqual([deleteOne("SYN_SENT")]);
 });
 
 test("of many the program reads once what there is, however many they are", async () => {
@@ -110,8 +141,8 @@ test("of many the program reads once what there is, however many they are", asyn
   }));
   void flows.end(Array.from({ length: 30 }, (_, at) => all(`10.42.1.${at}`)));
   await clock.advance(limits.flowsGatherMs);
-  const looks = ["SYN_SENT", "ESTABLISHED"].map((state) => `-L -f ipv4 -p tcp --state ${state}`);
-  expect(ran).toEqual([...looks, DELETE_ONE]);
+  const looks = ["SYN_SENT", "ESTABLISHED", "CLOSE"].map((state) => `${LIST} --state ${state}`);
+  expect(ran).toEqual([...looks, deleteOne("SYN_SENT")]);
   ran.length = 0;
   void flows.end(Array.from({ length: 30 }, (_, at) => waiting(`10.42.2.${at}`)));
   await clock.advance(limits.flowsGatherMs);
@@ -132,16 +163,19 @@ test("who gets an address again waits for its old connections to end, nobody els
 });
 
 test("a program that reads no list is asked one by one", async () => {
-  const { clock, ran, told, flows } = setUp((args) =>
-    args.startsWith("-R")
+  const { clock, ran, told, flows } = setUp((args) => {
+    if (args.startsWith("-L")) return { stdout: listingOf(args) };
+    return args.startsWith("-R")
       ? { exitCode: 2, stderr: "conntrack: invalid option -- 'R'" }
-      : { exitCode: 1, stderr: "conntrack v1.4.6: 0 flow entries have been deleted." },
-  );
+      : { exitCode: 1, stderr: "conntrack v1.4.6: 0 flow entries have been deleted." };
+  });
+  const lines = [deleteOne("ESTABLISHED"), DELETE_V6];
   for (const round of [0, 1]) {
     void flows.end([all("10.42.1.1"), waiting("fd00::1", 80)]);
     await clock.advance(limits.flowsGatherMs);
-    if (round === 0) expect(ran.splice(0, 3)).toEqual(["-R -", DELETE_ONE, DELETE_V6]);
-    expect(ran.splice(0)).toEqual([DELETE_ONE, DELETE_V6]);
+    expect(ran.splice(0, 2)).toEqual([LOOK_ONE, LOOK_V6]);
+    if (round === 0) expect(ran.splice(0, 3)).toEqual(["-R -", ...lines]);
+    expect(ran.splice(0)).toEqual(lines);
   }
   expect(told).toEqual([]);
 });
