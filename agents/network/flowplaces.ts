@@ -38,12 +38,20 @@ export interface Deletion {
 }
 
 /**
- * Those that lead a packet to where they point for long: a first packet that is sent again, one of
- * a connection under way, and the first one of who gets the port of a connection that was reset.
- * Not TIME_WAIT: the kernel gives such an entry up for a new connection, and `conntrack` deletes by
- * addresses what it read before, so that a port in use again by then loses what has just begun.
+ * Those that still lead packets to where they point: first ones that are sent again, those of a
+ * connection under way, and of who gets the port of one that was reset. Not TIME_WAIT: the kernel
+ * gives such an entry up for a new connection, and `conntrack` deletes by addresses what it read
+ * before, so that who has the port by then would lose what has just begun.
  */
-const STATES = ["SYN_SENT", "ESTABLISHED", "CLOSE"] as const;
+const STATES = [
+  "SYN_SENT",
+  "SYN_RECV",
+  "ESTABLISHED",
+  "FIN_WAIT",
+  "CLOSE_WAIT",
+  "LAST_ACK",
+  "CLOSE",
+] as const;
 type State = (typeof STATES)[number];
 
 /** All that may have to be deleted. */
@@ -78,10 +86,11 @@ export function lookFor(deletions: readonly Deletion[]): string[][] {
   return [...families].flatMap(([family, own]) => {
     const ips = new Set(own.map(({ ip }) => ip));
     const states = new Set(own.map(({ state }) => state));
-    const among = ["-L", "-f", family, "-p", "tcp"];
-    // What one place has ever had is little enough to be listed.
-    if (ips.size === 1 && states.size > 1) return [[...among, "--reply-src", ...ips]];
-    return [...states].map((state) => [...among, "--state", state]);
+    const looks =
+      ips.size < states.size
+        ? [...ips].map((ip) => ["--reply-src", ip])
+        : [...states].map((state) => ["--state", state]);
+    return looks.map((look) => ["-L", "-f", family, "-p", "tcp", ...look]);
   });
 }
 

@@ -211,11 +211,16 @@ describe.each(FAMILIES)("by $family", ({ family, at, vip, iptables }) => {
       const { answer } = await ask(b.run, url, { by: n1, to: pod, patienceS: 1 });
       expect(await answer).toContain("curl: (28)");
     }
-    const others = [1, 2, 3].map((last) => `${ipOf(b).replace(/\d+$/, "")}25${last}`);
+    const others = Array.from(
+      { length: 9 },
+      (_, last) => `${ipOf(b).replace(/\d+$/, "")}24${last}`,
+    );
     const many = [...others, ipOf(old)].map((ip) => ({ ip, port: 8080, unanswered: true }));
     await n1.flows.end(many);
     expect(await entries(n1, ipOf(old))).toEqual([]);
     expect(await entries(n1, ipOf(other))).toHaveLength(1);
+    await n1.flows.end([...others, ipOf(other)].map((ip) => ({ ip, unanswered: false })));
+    expect(await entries(n1, ipOf(other))).toEqual([]);
     await n1.pods.detach(old);
     await n1.pods.detach(other);
   }, 120_000);
