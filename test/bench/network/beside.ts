@@ -3,6 +3,7 @@ import { networkInterfaces } from "node:os";
 import { getBody, type Page } from "#test/bench/network/getbody.ts";
 import { startHelper } from "#test/bench/network/helpers.ts";
 import { ask, type BenchServer } from "#test/bench/server.ts";
+import { until } from "#test/support/lab.ts";
 
 const ANSWERS_MS_MAX = 10_000;
 const BODY_BYTES = 1024;
@@ -43,16 +44,11 @@ export async function openIngress(server: BenchServer, port: number) {
   const stop = async (): Promise<void> => void (await bare.end());
   try {
     await publish(server, Number(bare.said), address);
-    const end = performance.now() + ANSWERS_MS_MAX;
-    for (;;) {
-      const failure = await getBody(page).then(
-        () => undefined,
-        (error: unknown) => error,
-      );
-      if (failure === undefined) return { page, straight, stop };
-      if (performance.now() > end) throw failure;
-      await Bun.sleep(50);
-    }
+    await until(`${page.url} answers`, ANSWERS_MS_MAX, async () => {
+      await getBody(page);
+      return true;
+    });
+    return { page, straight, stop };
   } catch (error) {
     await stop();
     throw error;
