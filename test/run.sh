@@ -2,13 +2,13 @@
 # run.sh - installs what the tests need and runs every test; the last line is `N passed, N failed`.
 #
 #   ./test/run.sh            all sets but install, which boots machines (bun run test:install)
-#   ./test/run.sh SET...     some of: check rules unit property component host e2e suites install cluster conformance
+#   ./test/run.sh SET...     some of: check rules unit property component attacks host e2e suites install cluster conformance
 #
 # Needs root and a Debian-like machine. A missing tool is a failure, never a skipped test.
 set -uo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 sets=("$@")
-[ $# -gt 0 ] || sets=(check rules unit property component host e2e suites cluster conformance)
+[ $# -gt 0 ] || sets=(check rules unit property component attacks host e2e suites cluster conformance)
 # What is drawn at random is the same in every run; `bun run test:property` and `test:fuzz` draw anew.
 export PROPERTY_SEED=${PROPERTY_SEED:-1} FUZZ_SEED=${FUZZ_SEED:-1}
 passed=0 failed=0
@@ -86,7 +86,7 @@ for s in "${sets[@]}"; do
       step "format and lint" bunx biome check .
       ;;
     property) PROPERTY_RUNS=all bun_tests property -t "property: " ./test/unit/ ;;
-    rules | unit | component | host | e2e | suites | install | cluster) bun_tests "$s" "./test/$s/" ;;
+    rules | unit | component | attacks | host | e2e | suites | install | cluster) bun_tests "$s" "./test/$s/" ;;
     conformance) smoke ;;
     *) fail "unknown set $s" ;;
   esac
