@@ -140,12 +140,13 @@ function trailOf(parts: Parts, request: Request, env: RequestEnv): Trail | undef
   const { audit } = parts;
   if (audit === undefined) return undefined;
   const { path, query } = split(request.url);
-  const target = path.startsWith("/api") ? parseTarget(path) : undefined;
+  let target: Target | undefined;
   let verb = request.method.toLowerCase();
   try {
+    target = path.startsWith("/api") ? parseTarget(path) : undefined;
     if (target !== undefined) verb = verbFor(request.method, target, query);
   } catch {
-    // A method that is not served is told by its own name.
+    // A method that is not served is logged by its own name, a malformed path without a resource.
   }
   const uri = query === "" ? path : `${path}?${query}`;
   return new Trail(audit, { request, env, uri, verb, path, target });
@@ -233,6 +234,8 @@ async function answer(parts: Parts, known: Known): Promise<Response> {
       inFlight.leave();
     }
   }
+  // Such a path has one spelling: another one would pass rules that name the first.
+  if (path.includes("%")) throw refuse.noPath();
   await core.authorizer.require({ user, verb: methodVerb(request), path }, annotate);
   const other = parts.aggregation.claims(path);
   if (other !== undefined) return parts.aggregation.pass({ request, env, user }, other);

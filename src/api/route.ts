@@ -1,5 +1,6 @@
 /** From a path below a group-version to the function that answers: by verb, never by kind. */
-import { isMaster } from "#api/auth/authorize.ts";
+import { type Access, isMaster } from "#api/auth/authorize.ts";
+import { requiredField } from "#api/auth/selected.ts";
 import type { Call, Core, RequestEnv, UserInfo, Verb } from "#api/core.ts";
 import { deleteCollection, deleteOne } from "#api/delete.ts";
 import { refuse, statusOf } from "#api/errors.ts";
@@ -26,6 +27,8 @@ const NO_QUERY = new URLSearchParams();
 
 function verbOf(method: string, target: Target, query: URLSearchParams): Verb {
   const { name, subresource } = target;
+  // The old prefix has no other verb than to watch.
+  if (target.watch === true && method !== "GET" && method !== "HEAD") throw refuse.method();
   switch (method) {
     case "GET":
     case "HEAD": {
@@ -93,22 +96,30 @@ function dispatch(core: Core, call: Call): Promise<Response> {
   }
 }
 
-interface Narrowing {
-  fieldSelector?: string;
-  labelSelector?: string;
-  name?: string;
-}
-
-/** A list or watch of one name is about that name (apiserver endpoints/request). */
-function narrowing(query: URLSearchParams): Narrowing {
-  if (query.size === 0) return {};
-  const fieldSelector = query.get("fieldSelector");
-  const labelSelector = query.get("labelSelector");
-  const name = /(?:^|,)metadata\.name==?([^,=!]+)/.exec(fieldSelector ?? "")?.[1];
+/**
+ * What the authorizer judges: the path, and for a collection its selectors. A list or watch of one
+ * name is about that name, and a namespace is in itself (apiserver endpoints/request).
+ */
+export function accessOf(
+  user: UserInfo,
+  verb: Verb,
+  target: Target,
+  query: URLSearchParams,
+): Access {
+  const { rest: _rest, watch: _watch, ...about } = target;
+  const { group, plural, name } = target;
+  if (group === "" && plural === "namespaces" && name !== undefined) {
+    return { user, verb, ...about, namespace: name };
+  }
+  if (query.size === 0 || name !== undefined) return { user, verb, ...about };
+  const fieldSelector = query.get("fieldSelector") ?? "";
+  const labelSelector = query.get("labelSelector") ?? "";
+  const selected = requiredField({ verb, fieldSelector }, "metadata.name");
   return {
-    ...(fieldSelector !== null && { fieldSelector }),
-    ...(labelSelector !== null && { labelSelector }),
-    ...(name !== undefined && { name }),
+    ...{ user, verb, ...about },
+    ...(fieldSelector !== "" && { fieldSelector }),
+    ...(labelSelector !== "" && { labelSelector }),
+    ...(selected && { name: selected }),
   };
 }
 
@@ -121,8 +132,7 @@ export async function serveResource(core: Core, incoming: Incoming): Promise<Res
   const query = incoming.query === "" ? NO_QUERY : new URLSearchParams(incoming.query);
   const verb = verbOf(request.method, target, query);
   if (annotate !== undefined || !isMaster(user)) {
-    const { rest: _rest, watch: _watch, ...about } = target;
-    await core.authorizer.require({ user, verb, ...narrowing(query), ...about }, annotate);
+    await core.authorizer.require(accessOf(user, verb, target, query), annotate);
   }
   const resource = core.registry.find(target.group, target.version, target.plural);
   if (resource === undefined) throw refuse.noPath();

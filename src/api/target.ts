@@ -1,4 +1,6 @@
 /** Paths of the resource API, taken apart by hand: this runs for every request. */
+import { refuse } from "#api/errors.ts";
+
 export interface Target {
   readonly group: string;
   readonly version: string;
@@ -14,40 +16,59 @@ export interface Target {
 
 type Draft = { -readonly [Field in keyof Target]: Target[Field] };
 
-const decode = (segment: string): string =>
-  segment.includes("%") ? decodeURIComponent(segment) : segment;
+/**
+ * A path has one meaning for the authorizer, for us and for the servers behind us. A decoded slash
+ * would be a separator for some of them and part of a name for others.
+ *
+ * @throws ApiError 400, 404
+ */
+function decode(segment: string): string {
+  if (!segment.includes("%")) return segment;
+  let text: string;
+  try {
+    text = decodeURIComponent(segment);
+  } catch {
+    throw refuse.badRequest(`malformed percent-encoding in the path: ${JSON.stringify(segment)}`);
+  }
+  if (text.includes("/") || text === "." || text === "..") throw refuse.noPath();
+  return text;
+}
 
 /**
  * `/api/v1/…` or `/apis/GROUP/VERSION/…` below a group-version; undefined for anything else. A
  * namespace is itself a resource: `/api/v1/namespaces/x/status` has no namespaced resource called
  * status.
+ *
+ * @throws ApiError 400, 404 for a path with a segment that is malformed, or empty in the middle.
  */
 export function parseTarget(path: string): Target | undefined {
   const parts = path.split("/");
+  const segment = (index: number): string => decode(parts[index] ?? "");
   const core = parts[1] === "api";
   if (!core && parts[1] !== "apis") return undefined;
-  const group = core ? "" : (parts[2] ?? "");
+  const group = core ? "" : segment(2);
   let at = core ? 2 : 3;
-  const version = parts[at++];
-  if (version === undefined || version === "") return undefined;
-  const watch = parts[at] === "watch";
+  const version = segment(at++);
+  if (version === "" || (!core && group === "")) return undefined;
+  const watch = segment(at) === "watch";
   if (watch) at++;
   let namespace: string | undefined;
-  const scoped = parts[at] === "namespaces" && (parts[at + 2] ?? "") !== "";
-  if (scoped && !(core && namespaceSubresources.has(parts[at + 2] ?? ""))) {
-    namespace = decode(parts[at + 1] ?? "");
+  const scoped = segment(at) === "namespaces" && segment(at + 2) !== "";
+  if (scoped && !(core && namespaceSubresources.has(segment(at + 2)))) {
+    namespace = segment(at + 1);
     at += 2;
   }
-  const plural = parts[at++];
-  if (plural === undefined || plural === "") return undefined;
-  const name = parts[at++];
-  const subresource = parts[at++];
+  const plural = segment(at++);
+  if (plural === "") return undefined;
+  const name = segment(at++);
+  const subresource = segment(at++);
   const more = parts.slice(at);
   if (more.length > 0 && subresource !== "proxy" && more.join("") !== "") return undefined;
-  const target: Draft = { group, version, plural: decode(plural) };
+  if (namespace === "" || (subresource !== "" && (name === "" || watch))) throw refuse.noPath();
+  const target: Draft = { group, version, plural };
   if (namespace !== undefined) target.namespace = namespace;
-  if (name) target.name = decode(name);
-  if (subresource) target.subresource = decode(subresource);
+  if (name) target.name = name;
+  if (subresource) target.subresource = subresource;
   if (subresource === "proxy") target.rest = more.length === 0 ? "" : `/${more.join("/")}`;
   if (watch) target.watch = watch;
   return target;

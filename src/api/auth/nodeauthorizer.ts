@@ -6,6 +6,7 @@ import type { Access, AuthorizerLink, Opinion } from "#api/auth/authorize.ts";
 import { NODE_RULES } from "#api/auth/defaults.ts";
 import { references } from "#api/auth/podrefs.ts";
 import { allows } from "#api/auth/rules.ts";
+import { requiredField, requiredLabel } from "#api/auth/selected.ts";
 import { peek } from "#api/codec.ts";
 import type { UserInfo } from "#api/core.ts";
 import { isLocalVolume, nodeLabel, VOLUME_NODE } from "#resources/localvolume.ts";
@@ -32,12 +33,11 @@ export function nodeNameOf(user: UserInfo): string | undefined {
 
 /** Volumes that a node holds itself: it watches them, and says what became of them. */
 async function holdsVolume(store: Store, nodeName: string, access: Access): Promise<boolean> {
-  const { verb, name, subresource, labelSelector = "" } = access;
+  const { verb, name, subresource } = access;
   if (subresource !== undefined) return false;
   const label = nodeLabel(nodeName);
   if (!name) {
-    const own = labelSelector.split(",").includes(`${VOLUME_NODE}=${label}`);
-    return own && ["list", "watch"].includes(verb);
+    return ["list", "watch"].includes(verb) && requiredLabel(access, VOLUME_NODE) === label;
   }
   if (!["get", "patch"].includes(verb)) return false;
   const item = await store.get(`core/persistentvolumes/${name}`);
@@ -47,9 +47,9 @@ async function holdsVolume(store: Store, nodeName: string, access: Access): Prom
 }
 
 /** Every node serves DNS, and this says where it forwards to. */
-function isDnsConfig({ namespace, name, fieldSelector = "" }: Access): boolean {
-  if (namespace !== "kube-system") return false;
-  return name === DNS_CONFIG || fieldSelector.split(",").includes(`metadata.name=${DNS_CONFIG}`);
+function isDnsConfig(access: Access): boolean {
+  if (access.namespace !== "kube-system") return false;
+  return (access.name ?? requiredField(access, "metadata.name")) === DNS_CONFIG;
 }
 
 class NodeAuthorizer implements AuthorizerLink {
@@ -152,13 +152,13 @@ class NodeAuthorizer implements AuthorizerLink {
   }
 
   async #pod(nodeName: string, access: Access): Promise<Opinion> {
-    const { verb, subresource, name, namespace, fieldSelector = "" } = access;
+    const { verb, subresource, name, namespace } = access;
     if (subresource === "status") return ["update", "patch"].includes(verb) ? ALLOW : none("");
     if (subresource === "eviction") return verb === "create" ? ALLOW : none("");
     if (subresource !== undefined) return none("");
     if (verb === "create" || verb === "delete") return ALLOW;
-    if (fieldSelector.split(",").includes(`spec.nodeName=${nodeName}`)) return ALLOW;
     if (!["get", "list", "watch"].includes(verb)) return none("");
+    if (requiredField(access, "spec.nodeName") === nodeName) return ALLOW;
     if (!name) return none("can only list/watch pods with spec.nodeName field selector");
     const pods = await this.#podsOn(nodeName, namespace);
     return pods.some((each) => each.metadata.name === name)

@@ -2,6 +2,7 @@
 import type { Access } from "#api/auth/authorize.ts";
 import { isMaster } from "#api/auth/authorize.ts";
 import { rulesFor } from "#api/auth/rbac.ts";
+import { selectorOf } from "#api/auth/selected.ts";
 import type { Call, Core, UserInfo } from "#api/core.ts";
 import { timestamp } from "#api/core.ts";
 import { readAdopted } from "#api/decode.ts";
@@ -10,6 +11,7 @@ import { respond } from "#api/respond.ts";
 import { type Cause, forbidden, invalid, required } from "#resources/field.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import type {
+  FieldSelectorAttributes,
   PolicyRule,
   SelfSubjectRulesReview,
   SubjectAccessReview,
@@ -33,6 +35,8 @@ function accessOf(user: UserInfo, spec: Wanted): Access {
   const { resourceAttributes: about, nonResourceAttributes: path } = spec;
   if (path !== undefined) return { user, verb: path.verb ?? "", path: path.path ?? "" };
   const { verb = "", group, version, resource, subresource, namespace, name } = about ?? {};
+  const fieldSelector = selectorOf(about?.fieldSelector);
+  const labelSelector = selectorOf(about?.labelSelector);
   return {
     user,
     verb,
@@ -42,7 +46,16 @@ function accessOf(user: UserInfo, spec: Wanted): Access {
     ...(subresource && { subresource }),
     ...(namespace && { namespace }),
     ...(name && { name }),
+    ...(fieldSelector !== "" && { fieldSelector }),
+    ...(labelSelector !== "" && { labelSelector }),
   };
+}
+
+function selectorCauses(field: string, selector: FieldSelectorAttributes | undefined): Cause[] {
+  const { rawSelector = "", requirements = [] } = selector ?? {};
+  if (rawSelector === "" || requirements.length === 0) return [];
+  const detail = "may not specified at the same time as requirements";
+  return [invalid(`spec.resourceAttributes.${field}.rawSelector`, rawSelector, detail)];
 }
 
 function checkSpec(spec: Wanted): Cause[] {
@@ -54,7 +67,10 @@ function checkSpec(spec: Wanted): Cause[] {
     const detail = "exactly one of nonResourceAttributes or resourceAttributes must be specified";
     return [invalid("spec.resourceAttributes", null, detail)];
   }
-  return [];
+  return [
+    ...selectorCauses("fieldSelector", spec.resourceAttributes?.fieldSelector),
+    ...selectorCauses("labelSelector", spec.resourceAttributes?.labelSelector),
+  ];
 }
 
 async function judge(core: Core, user: UserInfo, spec: Wanted): Promise<object> {
