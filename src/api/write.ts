@@ -231,6 +231,14 @@ export interface Update {
   missing?(): ApiObject | undefined;
 }
 
+/** The right to update or patch does not include the right to create. @throws ApiError 403. */
+function requireCreate(core: Core, call: Call, resource: Resource, name: string): Promise<void> {
+  const { group, version, plural } = resource.kind;
+  const { namespace } = call.target;
+  const about = { group, version, plural, name, ...(namespace !== undefined && { namespace }) };
+  return core.authorizer.require({ user: call.user, verb: "create", ...about });
+}
+
 /** Updates the object that `update.name` names, again and again until nobody came in between. */
 export async function updateObject(
   core: Core,
@@ -247,6 +255,7 @@ export async function updateObject(
     if (live === undefined) {
       const object = update.missing?.();
       if (object === undefined) throw refuse.notFound(resource.kind, update.name);
+      await requireCreate(core, call, resource, update.name);
       return createObject(core, call, object, { resource, managed: update.managed === true });
     }
     try {
