@@ -11,6 +11,7 @@ import {
   answerText,
   bodyOf,
   IDEMPOTENT,
+  mayReuse,
   requestText,
   tunnelText,
   withHead,
@@ -128,7 +129,7 @@ export class Exchange implements UpstreamUser, Asked {
     if (this.#request.bytes > (this.#route.bodyBytesMax ?? Number.POSITIVE_INFINITY)) {
       throw new HeadError(413, "body too large");
     }
-    const part = taken === chunk.length ? chunk : chunk.subarray(0, taken);
+    const part = this.#request.passed(chunk, taken);
     if (this.#isSent) this.#toUpstream(part);
     // Nothing more is read until somebody takes it.
     else this.#client.pause();
@@ -167,7 +168,7 @@ export class Exchange implements UpstreamUser, Asked {
 
   #pass(body: Body, chunk: Buffer): void {
     const taken = body.take(chunk);
-    this.#toClient(taken === chunk.length ? chunk : chunk.subarray(0, taken));
+    this.#toClient(body.passed(chunk, taken));
     if (taken < chunk.length) this.#canReuse = false;
     if (body.done) this.#complete();
   }
@@ -203,14 +204,14 @@ export class Exchange implements UpstreamUser, Asked {
     if (head.chunked && this.#head.minor === 0) throw new HeadError(502, "chunked for HTTP/1.0");
     const body = answerBody(this.#head.method, head);
     this.#answer = body;
-    this.#canReuse = head.keepAlive && body.end !== "close" && this.#head.minor === 1;
+    this.#canReuse = mayReuse({ head: this.#head, body: this.#request }, { head, body });
     this.#canGoOn = this.#head.keepAlive && body.end !== "close" && !this.#client.isLast;
     const connection = this.#canGoOn ? (this.#head.minor === 0 ? "keep-alive" : "") : "close";
-    const text = answerText(head, connection, this.#all.date());
+    const text = answerText(head, { body, connection, date: this.#all.date() });
     const taken = body.take(rest);
     if (taken < rest.length) this.#canReuse = false;
     this.#started(head.status);
-    const part = rest.subarray(0, taken);
+    const part = body.passed(rest, taken);
     if (taken <= JOIN_BYTES_MAX) {
       this.#toClient(withHead(text, part));
     } else {
@@ -222,7 +223,9 @@ export class Exchange implements UpstreamUser, Asked {
 
   #becomeTunnel(head: ResponseHead, rest: Buffer): void {
     const { upgrade } = this.#head;
-    if (upgrade === undefined) throw new HeadError(502, "101 that nobody asked for");
+    if (upgrade === undefined || head.upgrade?.toLowerCase() !== upgrade.toLowerCase()) {
+      throw new HeadError(502, "101 that nobody asked for");
+    }
     this.isTunnel = true;
     this.#started(101);
     this.#client.writeHead(tunnelText(head, upgrade));

@@ -1,10 +1,24 @@
 /**
- * Heads of HTTP/1 messages (RFC 9112): parsed strictly, since two programs that read one message
- * differently let requests be smuggled; what concerns one connection only is left out of what is
- * passed on.
+ * Heads of HTTP/1 messages (RFC 9112), read by the rules of `httphead.ts`. Headers that frame the
+ * message or belong to one connection are read and left out; whoever sends the message on writes
+ * its own.
  */
 import { statusOf } from "#base/httpanswer.ts";
-import { HeadError, lengthOf, nameOf, TEXT, TOKEN } from "#base/httphead.ts";
+import {
+  addressOf,
+  checkCoding,
+  expectsContinue,
+  FRAMING_HEADERS,
+  fieldValueOf,
+  HeadError,
+  HOP_HEADERS,
+  lengthOf,
+  linesOf,
+  nameOf,
+  requestLineOf,
+  TEXT,
+  wordsOf,
+} from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
 
 /** How a message's body ends. */
@@ -16,7 +30,7 @@ export interface Framing {
 
 export interface RequestHead extends Framing {
   method: string;
-  /** As it was sent, in origin form: path and query. */
+  /** Path and query. */
   target: string;
   /** Lower case, without the port; empty where a client of HTTP/1.0 named none. */
   host: string;
@@ -25,9 +39,11 @@ export interface RequestHead extends Framing {
   /** HTTP/1.0 has 0. */
   minor: 0 | 1;
   keepAlive: boolean;
+  /** The client waits for a 100 before it sends its body. */
+  expectsContinue: boolean;
   /** What the connection should become (`websocket`). */
   upgrade: string | undefined;
-  /** Header lines for the other side, each with its end. */
+  /** Header lines for the other side, each with its end; none of them frames the message. */
   passed: string;
 }
 
@@ -43,45 +59,39 @@ export interface ResponseHead extends Framing {
 }
 
 const TARGET = /^[\x21-\x7e\x80-\xff]+$/;
-const HOST = /^(?:\[[0-9A-Fa-f:.]+\]|[0-9A-Za-z._~%-]*)(?::\d{0,5})?$/;
+/** The name of a protocol, with its version. */
+const PROTOCOL = /^[!#$%&'*+\-.^_`|~/0-9A-Za-z]+$/;
 
-/** Of one connection only (RFC 9110 7.6.1), or ours to say. */
+/** Left out of what is passed on; the last ones are ours to say, as anybody could write them. */
 const OWN: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "upgrade",
-  "x-forwarded-for",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-proto",
-  "x-forwarded-server",
-  "x-real-ip",
+  ...HOP_HEADERS,
+  ...FRAMING_HEADERS,
   "forwarded",
   "proxy",
+  "x-real-ip",
 ]);
-const RESPONSE_OWN: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "upgrade",
-]);
+
+/** CGI and its like read `_` as `-`. */
+const isPassed = (name: string): boolean => {
+  if (name.includes("_")) return isPassed(name.replaceAll("_", "-"));
+  return !OWN.has(name) && !name.startsWith("x-forwarded-");
+};
+/** All of the above but what the backend says to the client, trailers included. */
+const OWN_BACK: ReadonlySet<string> = new Set(
+  [...HOP_HEADERS, ...FRAMING_HEADERS].filter(
+    (name) => name !== "proxy-authenticate" && name !== "trailer",
+  ),
+);
+const isPassedBack = (name: string): boolean => !OWN_BACK.has(name);
 
 interface Fields extends Framing {
   passed: string;
   hosts: string[];
   connection: string[];
-  upgrade: string | undefined;
+  upgrade: string[];
+  expectsContinue: boolean;
   hasServer: boolean;
   hasDate: boolean;
-}
-
-/** A length may be told twice, but not two of them. */
-function sameLength(value: string, known: number | undefined): number {
-  const length = lengthOf(value);
-  if (known !== undefined && known !== length) throw new HeadError(400, "two Content-Lengths");
-  return length;
 }
 
 /** Headers that the Connection header names are of this connection only, too. */
@@ -91,26 +101,34 @@ function withoutNamed(lines: readonly string[], connection: readonly string[]): 
   return kept.length === 0 ? "" : `${kept.join("\r\n")}\r\n`;
 }
 
-function take(fields: Fields, name: string, value: string): void {
+/** Most headers are passed on without a look at their value. */
+function take(fields: Fields, name: string, line: string): void {
   switch (name) {
     case "host":
-      fields.hosts.push(value);
+      fields.hosts.push(fieldValueOf(line, name));
       return;
     case "content-length":
-      fields.length = sameLength(value, fields.length);
+      if (fields.length !== undefined) throw new HeadError(400, "two Content-Lengths");
+      fields.length = lengthOf(fieldValueOf(line, name));
       return;
     case "transfer-encoding":
-      // Any other coding, or one told twice, may be understood differently behind us.
-      if (value.toLowerCase() !== "chunked" || fields.chunked) {
-        throw new HeadError(501, "Transfer-Encoding other than chunked");
-      }
+      checkCoding(fieldValueOf(line, name));
+      if (fields.chunked) throw new HeadError(400, "two Transfer-Encodings");
       fields.chunked = true;
       return;
     case "connection":
-      for (const word of value.split(",")) fields.connection.push(word.trim().toLowerCase());
+      fields.connection.push(...wordsOf(fieldValueOf(line, name)));
       return;
     case "upgrade":
-      fields.upgrade = value;
+      fields.upgrade.push(
+        ...line
+          .slice(name.length + 1)
+          .split(",")
+          .map((each) => each.trim()),
+      );
+      return;
+    case "expect":
+      fields.expectsContinue = expectsContinue(fieldValueOf(line, name));
       return;
     case "server":
       fields.hasServer = true;
@@ -122,14 +140,15 @@ function take(fields: Fields, name: string, value: string): void {
   }
 }
 
-function readFields(lines: readonly string[], own: ReadonlySet<string>): Fields {
+function readFields(lines: readonly string[], passes: (name: string) => boolean): Fields {
   const fields: Fields = {
     passed: "",
     hosts: [],
     connection: [],
     chunked: false,
     length: undefined,
-    upgrade: undefined,
+    upgrade: [],
+    expectsContinue: false,
     hasServer: false,
     hasDate: false,
   };
@@ -137,8 +156,8 @@ function readFields(lines: readonly string[], own: ReadonlySet<string>): Fields 
   for (let at = 1; at < lines.length; at++) {
     const line = lines[at] ?? "";
     const name = nameOf(line);
-    take(fields, name, line.slice(name.length + 1).trim());
-    if (!own.has(name)) kept.push(line);
+    take(fields, name, line);
+    if (passes(name)) kept.push(line);
   }
   if (fields.chunked && fields.length !== undefined) {
     throw new HeadError(400, "Content-Length beside Transfer-Encoding");
@@ -159,40 +178,26 @@ function staysOpen(minor: number, { connection }: Fields): boolean {
   return minor === 1 || connection.includes("keep-alive");
 }
 
-function upgradeOf({ connection, upgrade }: Fields): string | undefined {
-  if (upgrade === undefined || !connection.includes("upgrade")) return undefined;
-  // HTTP/2 by upgrade is no more (RFC 9113); what a client tries with it works without.
-  return /^h2c?\b/i.test(upgrade) ? undefined : upgrade;
+/**
+ * The first protocol that is no HTTP. HTTP/2 by upgrade is no more (RFC 9113), and requests within
+ * it would pass unseen; a client that tries it goes on without.
+ */
+function upgradeOf(minor: number, { connection, upgrade }: Fields): string | undefined {
+  if (minor === 0 || !connection.includes("upgrade")) return undefined;
+  return upgrade.find((each) => PROTOCOL.test(each) && !/^(?:h2|http|tls)/i.test(each));
 }
 
-const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/i;
-
-/** `text`: everything before the empty line, one character a byte. */
+/** `text`: everything before the empty line, one character a byte. @throws HeadError */
 export function parseRequest(text: string): RequestHead {
-  const lines = text.split("\r\n");
-  const start = (lines[0] ?? "").split(" ");
-  const [method = "", sent = "", version = ""] = start;
-  const minor = version === "HTTP/1.1" ? 1 : version === "HTTP/1.0" ? 0 : undefined;
-  if (start.length !== 3 || !TOKEN.test(method)) throw new HeadError(400, "bad request line");
-  if (minor === undefined) throw new HeadError(505, "HTTP/1.0 and HTTP/1.1 are served");
-  if (sent.length > limits.ingressTargetBytesMax) throw new HeadError(414, "URI too long");
-  if (!TARGET.test(sent)) throw new HeadError(400, "bad request target");
-  const fields = readFields(lines, OWN);
+  const lines = linesOf(text);
+  const line = requestLineOf(lines[0] ?? "");
+  const { method, minor } = line;
+  if (line.target.length > limits.ingressTargetBytesMax) throw new HeadError(414, "URI too long");
+  if (!TARGET.test(line.target)) throw new HeadError(400, "bad request target");
+  const fields = readFields(lines, isPassed);
   if (fields.hosts.length > 1) throw new HeadError(400, "more than one Host");
-  if (minor === 1 && fields.hosts.length === 0) throw new HeadError(400, "no Host");
   if (minor === 0 && fields.chunked) throw new HeadError(400, "chunked in HTTP/1.0");
-  let authority = fields.hosts[0] ?? "";
-  let target = sent;
-  const absolute = target.startsWith("/") ? null : ABSOLUTE.exec(target);
-  if (absolute !== null) {
-    authority = absolute[1] ?? "";
-    const rest = absolute[2] ?? "";
-    target = rest.startsWith("/") ? rest : `/${rest}`;
-    fields.passed = fields.passed.replace(/^host:.*\r\n/im, `Host: ${authority}\r\n`);
-  } else if (!target.startsWith("/") && !(target === "*" && method === "OPTIONS")) {
-    throw new HeadError(method === "CONNECT" ? 405 : 400, "bad request target");
-  }
-  if (!HOST.test(authority)) throw new HeadError(400, "bad Host");
+  const { target, authority } = addressOf(line, fields.hosts[0]);
   return {
     method,
     target,
@@ -200,7 +205,8 @@ export function parseRequest(text: string): RequestHead {
     authority,
     minor,
     keepAlive: staysOpen(minor, fields),
-    upgrade: upgradeOf(fields),
+    expectsContinue: minor === 1 && fields.expectsContinue,
+    upgrade: upgradeOf(minor, fields),
     passed: fields.passed,
     chunked: fields.chunked,
     length: fields.length,
@@ -213,18 +219,22 @@ function hostOf(authority: string): string {
   return name.endsWith(".") ? name.slice(0, -1) : name;
 }
 
-/** As above. A HeadError here means that the backend is broken. */
+/** As above. @throws HeadError where the backend is broken. */
 export function parseResponse(text: string): ResponseHead {
-  const lines = text.split("\r\n");
+  const lines = linesOf(text);
   const line = lines[0] ?? "";
   const status = statusOf(line);
-  if (status === undefined || !TEXT.test(line)) throw new HeadError(502, "bad status line");
-  const fields = readFields(lines, RESPONSE_OWN);
+  if (status === undefined || status < 100 || !TEXT.test(line)) {
+    throw new HeadError(502, "bad status line");
+  }
+  const minor = Number(line[7]);
+  const fields = readFields(lines, isPassedBack);
+  if (minor === 0 && fields.chunked) throw new HeadError(502, "chunked in HTTP/1.0");
   return {
     status,
     statusText: `${line.slice(9, 12)} ${line.slice(13)}`,
-    keepAlive: staysOpen(Number(line[7]), fields),
-    upgrade: fields.upgrade,
+    keepAlive: staysOpen(minor, fields),
+    upgrade: fields.upgrade[0],
     passed: fields.passed,
     chunked: fields.chunked,
     length: fields.length,

@@ -1,10 +1,9 @@
 /** The bytes of a request's body as they come in, counted or in chunks (RFC 9112, section 7.1). */
-import { HeadError } from "#base/httphead.ts";
+import { chunkSizeOf, HeadError, nameOf } from "#base/httphead.ts";
 
 /** A chunk's size line with its extensions, and one line of a trailer. */
 const LINE_BYTES_MAX = 1024;
 const TRAILER_LINES_MAX = 32;
-const SIZE = /^([0-9A-Fa-f]{1,8})[ \t]*(?:;.*)?$/;
 
 export class BodyReader {
   readonly #parts: Buffer[] = [];
@@ -78,10 +77,9 @@ export class BodyReader {
       this.#trailerLines += 1;
       if (this.#trailerLines > TRAILER_LINES_MAX) throw new HeadError(400, "too long a trailer");
       if (line === "") this.#state = "done";
+      else nameOf(line);
     } else {
-      const size = SIZE.exec(line)?.[1];
-      if (size === undefined) throw new HeadError(400, "malformed chunk");
-      this.#left = Number.parseInt(size, 16);
+      this.#left = chunkSizeOf(line);
       this.#state = this.#left === 0 ? "trailer" : "data";
     }
   }

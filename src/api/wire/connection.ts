@@ -87,7 +87,7 @@ export class Connection {
   readonly #heads = new HeadReader();
   #head: Head | undefined;
   /** What the headers of the last request came to. */
-  #said: { record: Head["headers"]; headers: Headers; origin: string } | undefined;
+  #said: { record: Head["headers"]; host: string; headers: Headers; origin: string } | undefined;
   #body: BodyReader | undefined;
   #request: WireRequest | undefined;
   #socket: WebSocketSide | RawSide | undefined;
@@ -183,9 +183,9 @@ export class Connection {
   #requestOf(head: Head, body: Buffer): WireRequest {
     const { method, headers, host, target } = head;
     // Clients say the same again and again: the reader gives the same object then.
-    if (this.#said?.record !== headers) {
+    if (this.#said?.record !== headers || this.#said.host !== host) {
       const origin = originOf(this.#parts.shared.scheme, host);
-      this.#said = { record: headers, headers: new Headers(headers), origin };
+      this.#said = { record: headers, host, headers: new Headers(headers), origin };
     }
     const { origin, headers: made } = this.#said;
     const given = body.length === 0 ? undefined : body;
@@ -292,6 +292,7 @@ function statusOfHead({ status, message }: HeadError) {
 const REASONS: Record<number, string> = {
   400: "BadRequest",
   405: "MethodNotAllowed",
+  417: "ExpectationFailed",
   431: "RequestHeaderFieldsTooLarge",
   501: "NotImplemented",
   505: "HTTPVersionNotSupported",

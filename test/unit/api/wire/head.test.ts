@@ -42,6 +42,16 @@ describe("a head", () => {
     expect(read("GET http://api HTTP/1.1", HOST).target).toBe("/");
   });
 
+  test("has a record without inherited names", () => {
+    expect(read("GET / HTTP/1.1", HOST, "constructor: a").headers["constructor"]).toBe("a");
+  });
+
+  test("names the host in a whole URL", () => {
+    const heads = new HeadReader();
+    expect(heads.read(`GET http://b/ HTTP/1.1\r\n${HOST}`).host).toBe("b");
+    expect(heads.read(`GET / HTTP/1.1\r\n${HOST}`).host).toBe("api:6443");
+  });
+
   test("says what of a body follows, and whether the connection lives on", () => {
     expect(read("PUT / HTTP/1.1", HOST, "Content-Length: 12").body).toBe(12);
     expect(read("PUT / HTTP/1.1", HOST, "Transfer-Encoding: chunked").body).toBe("chunked");
@@ -75,6 +85,9 @@ describe("what two programs could read in two ways is refused", () => {
     ["a bare line feed", 400, ["A: b\nContent-Length: 1"]],
     ["a bare carriage return", 400, ["A: b\rc"]],
     ["a NUL", 400, ["A: b\0c"]],
+    ["a space that only some trim", 400, ["Content-Length: 1\xa0"]],
+    ["an unknown expectation", 417, ["Expect: y"]],
+    ["more headers than anybody needs", 431, Array<string>(300).fill("A: b")],
     ["a header without a name", 400, [": b"]],
     ["two tokens", 400, ["Authorization: Bearer a", "Authorization: Bearer b"]],
     ["two hosts", 400, [HOST]],
@@ -85,7 +98,7 @@ describe("what two programs could read in two ways is refused", () => {
   test.each<[string, number]>([
     ["GET  / HTTP/1.1", 400],
     ["GET /a b HTTP/1.1", 400],
-    ["GET /a", 505],
+    ["GET /a", 400],
     ["get / HTTP/1.1", 400],
     ["GET relative HTTP/1.1", 400],
     ["GET /\u00e9 HTTP/1.1", 400],
