@@ -5,6 +5,7 @@
  * A place for more: certificates by ACME would be one more source of `certificates`, the Gateway
  * API one more maker of a Table; the serving knows neither Ingress nor Service.
  */
+import { addressKind } from "#resources/addresses.ts";
 import type { Stored } from "#resources/meta.ts";
 import { isOwnedIngress } from "#resources/ownedingress.ts";
 import { quantityValue } from "#resources/quantity.ts";
@@ -104,7 +105,8 @@ export function endpointsOf(
     if (port === undefined) continue;
     for (const { addresses, conditions } of slice.endpoints ?? []) {
       const address = addresses[0];
-      if (address === undefined) continue;
+      // The Ingress is on the node's network: loopback would be the node's own.
+      if (address === undefined || addressKind(address) !== "global") continue;
       const key = `${address} ${port}`;
       all.set(key, { address, port });
       if (conditions?.ready !== false) ready.set(key, { address, port });

@@ -23,6 +23,7 @@ import { boot } from "#api/boot.ts";
 import { compactHistory } from "#api/compaction.ts";
 import type { Core, RequestEnv, UserInfo } from "#api/core.ts";
 import { createDirect, type Direct } from "#api/direct.ts";
+import { defaultNetwork, type OutboundNetwork } from "#api/endpoints.ts";
 import { insistOnWrites } from "#api/ensure.ts";
 import { refuse, statusOf } from "#api/errors.ts";
 import { expireEvents } from "#api/expiry.ts";
@@ -67,6 +68,8 @@ export interface ApiOptions {
   readonly nodeLinks: NodeLinks;
   readonly auth: AuthOptions;
   readonly settings?: Partial<Settings>;
+  /** Default: names are asked for, and this machine has no address of its own. */
+  readonly network?: Partial<OutboundNetwork>;
   /** Without it no audit log is written. */
   readonly audit?: Pick<TrailParts, "policy" | "write">;
 }
@@ -105,6 +108,7 @@ function createCore(options: ApiOptions): Core {
     random,
     log,
     nodeLinks,
+    network: { ...defaultNetwork, ...options.network },
     usages: new AskedUsages({ links: nodeLinks, clock, log }),
     registry: createRegistry(options.kinds),
     settings,

@@ -4,6 +4,7 @@ import type { Authenticator } from "#api/auth/authenticate.ts";
 import type { Authorizer } from "#api/auth/authorize.ts";
 import type { Roles } from "#api/auth/roles.ts";
 import type { Signer } from "#api/auth/signer.ts";
+import type { OutboundNetwork } from "#api/endpoints.ts";
 import type { NodeLinks, NodeUsages } from "#api/nodes.ts";
 import type { Registry, Resource } from "#api/registry.ts";
 import type { Runs } from "#api/runs.ts";
@@ -78,6 +79,7 @@ export interface Core {
   readonly random: Random;
   readonly log: Log;
   readonly nodeLinks: NodeLinks;
+  readonly network: OutboundNetwork;
   /** What nodes said last of their use. */
   readonly usages: NodeUsages;
   readonly settings: Settings;

@@ -6,8 +6,9 @@ import { request as httpsRequest } from "node:https";
 import { isIP } from "node:net";
 import { peek } from "#api/codec.ts";
 import type { Core } from "#api/core.ts";
+import { addressOfName, checkReachable, endpointsOf } from "#api/endpoints.ts";
 import { limits } from "#base/limits.ts";
-import type { EndpointSlice, Service } from "#resources/types.gen.ts";
+import type { Service } from "#resources/types.gen.ts";
 
 export interface ServiceTarget {
   readonly namespace: string;
@@ -20,30 +21,23 @@ export interface Place {
   readonly port: number;
 }
 
-/** A ready endpoint behind a Service's port. @throws Error where there is none. */
+/** A ready endpoint behind a Service's port. @throws Error where there is none to be reached. */
 export async function placeOf(core: Core, target: ServiceTarget): Promise<Place> {
   const { namespace, name, port } = target;
   const item = await core.store.get(`core/services/${namespace}/${name}`);
   if (item === undefined) throw new Error(`service "${name}" not found`);
-  const { spec } = peek<Service>(item);
-  if (spec?.type === "ExternalName" && spec.externalName) return { host: spec.externalName, port };
+  const service = peek<Service>(item);
+  const { spec } = service;
+  if (spec?.type === "ExternalName" && spec.externalName) {
+    return { host: await addressOfName(core, spec.externalName), port };
+  }
   const found = spec?.ports?.find((each) => each.port === port);
   if (found === undefined) throw new Error(`no service port ${port} found for service "${name}"`);
-  const page = await core.store.list({
-    prefix: `discovery.k8s.io/endpointslices/${namespace}/`,
-    filter: ({ labels }) => labels["kubernetes.io/service-name"] === name,
-  });
-  const places: Place[] = page.items.flatMap((each) => {
-    const { ports = [], endpoints } = peek<EndpointSlice>(each);
-    const number = ports.find((one) => (one.name ?? "") === (found.name ?? ""))?.port;
-    if (number === undefined) return [];
-    return (endpoints ?? [])
-      .filter(({ conditions }) => conditions?.ready !== false)
-      .flatMap(({ addresses: [host] }) => (host === undefined ? [] : [{ host, port: number }]));
-  });
-  const place = places[Math.floor(core.random.next() * places.length)];
-  if (place === undefined) throw new Error(`no endpoints available for service "${name}"`);
-  return place;
+  const endpoints = await endpointsOf(core, service, found.name ?? "");
+  const endpoint = endpoints[Math.floor(core.random.next() * endpoints.length)];
+  if (endpoint === undefined) throw new Error(`no endpoints available for service "${name}"`);
+  await checkReachable(core, endpoint);
+  return { host: endpoint.address, port: endpoint.port };
 }
 
 export interface OutboundRequest {

@@ -1,6 +1,7 @@
 /**
  * The control plane, joined: store, certificates, API and its socket, the clients in this process.
  */
+
 import { existsSync } from "node:fs";
 import { isIP } from "node:net";
 import { join } from "node:path";
@@ -26,7 +27,13 @@ import { isShared, openDatastore, takeSharedKeys } from "./datastore.ts";
 import type { Ends } from "./ends.ts";
 import { makeDataDir } from "./instance.ts";
 import { type NamedServer, saveKubeconfig } from "./kubeconfig.ts";
-import { besideCluster, everyAddress, keepHandshakes, reachableAddresses } from "./machine.ts";
+import {
+  besideCluster,
+  everyAddress,
+  keepHandshakes,
+  ownAddresses,
+  reachableAddresses,
+} from "./machine.ts";
 import { checkPort } from "./preflight.ts";
 import { serveAll } from "./routes.ts";
 import type { Service } from "./service.ts";
@@ -125,6 +132,7 @@ function apiOf(
     random,
     log: around.log.part("api"),
     nodeLinks: parts.hub,
+    network: { addresses: ownAddresses },
     ...(parts.audit !== undefined && { audit: parts.audit }),
     auth: {
       tokens: new Map([[parts.token, ADMIN]]),

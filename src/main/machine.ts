@@ -45,6 +45,10 @@ function globalIpv6(): string[] {
   );
 }
 
+/** Of all interfaces, loopback and the cluster's own networks included. */
+export const ownAddresses = (): string[] =>
+  Object.values(interfaces()).flatMap((all) => (all ?? []).map(({ address }) => address));
+
 /** Those that others may reach this machine by, of IPv4 first. */
 export const reachableAddresses = (): string[] => [...machineAddresses(), ...globalIpv6()];
 

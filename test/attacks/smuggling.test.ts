@@ -7,7 +7,8 @@ import { createServer, type Socket } from "node:net";
 import { type Listener, listen } from "#api/listener.ts";
 import { silentLog } from "#base/log.ts";
 import { readings, requestsIn, wholeRequests } from "#test/support/httpreadings.ts";
-import { type Front, OWN_ADDRESS, startFront, talk } from "#test/support/ingressfront.ts";
+import { type Front, startFront, talk } from "#test/support/ingressfront.ts";
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 import { answers } from "./corpus/answers.ts";
 import { NEXT, requests } from "./corpus/requests.ts";
 

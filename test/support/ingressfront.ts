@@ -1,19 +1,11 @@
 /** The Ingress on a port of its own, before one backend; nothing but the proxy itself. */
 import { connect } from "node:net";
-import { networkInterfaces } from "node:os";
 import { listenPlain } from "#agents/ingress/listen.ts";
 import { type Served, Serving } from "#agents/ingress/serving.ts";
 import { realClock } from "#base/clock.ts";
 import { silentLog } from "#base/log.ts";
 import { ingress, slice, tableOf, to } from "#test/support/ingress.ts";
-
-/** An address of the machine: an endpoint is never on loopback. */
-export const OWN_ADDRESS = (() => {
-  const all = Object.values(networkInterfaces()).flat();
-  const found = all.find((one) => one?.family === "IPv4" && !one.internal)?.address;
-  if (found === undefined) throw new Error("the machine has no address but loopback");
-  return found;
-})();
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 
 export interface Front {
   readonly port: number;

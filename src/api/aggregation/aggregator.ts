@@ -6,21 +6,17 @@
 import { autoregister } from "#api/aggregation/autoregister.ts";
 import { Availability } from "#api/aggregation/availability.ts";
 import type { FrontProxy } from "#api/aggregation/identity.ts";
-import {
-  createRemote,
-  groupVersionOf,
-  HOP,
-  headersFor,
-  type Service,
-} from "#api/aggregation/remote.ts";
+import { createRemote, groupVersionOf, headersFor, type Service } from "#api/aggregation/remote.ts";
 import { passSocket, type SocketRequest, wantsSocket } from "#api/aggregation/sockets.ts";
 import type { Core } from "#api/core.ts";
 import type { Foreign } from "#api/discovery.ts";
 import { ApiError, refuse } from "#api/errors.ts";
 import { follow } from "#api/follow.ts";
+import { headersForBackend } from "#api/forwarded.ts";
 import type { OtherDocuments } from "#api/openapi.ts";
 import type { OutboundAnswer } from "#api/outbound.ts";
 import { messageOf } from "#base/errors.ts";
+import { HOP_HEADERS } from "#base/httphead.ts";
 import type { APIService } from "#resources/types.gen.ts";
 
 export type { FrontProxy } from "#api/aggregation/identity.ts";
@@ -58,7 +54,7 @@ function streamOf(answer: OutboundAnswer): ReadableStream<Uint8Array> {
 }
 
 function answerOf(request: Request, answer: OutboundAnswer): Response {
-  for (const name of HOP) answer.headers.delete(name);
+  for (const name of HOP_HEADERS) answer.headers.delete(name);
   const { status, headers } = answer;
   const empty = status === 204 || status === 304 || request.method === "HEAD";
   return new Response(empty ? null : streamOf(answer), { status, headers });
@@ -85,7 +81,7 @@ export function createAggregation(core: Core, identity: FrontProxy | undefined):
   };
 
   async function pass(incoming: SocketRequest, service: Service): Promise<Response> {
-    const { request, user } = incoming;
+    const { request, env, user } = incoming;
     const { pathname, search } = new URL(request.url);
     const bodiless = request.method === "GET" || request.method === "HEAD";
     const body = bodiless ? undefined : new Uint8Array(await request.arrayBuffer());
@@ -94,7 +90,7 @@ export function createAggregation(core: Core, identity: FrontProxy | undefined):
       const answer = await remote(service, {
         method: request.method,
         path: pathname + search,
-        headers: headersFor(request.headers, user),
+        headers: headersFor(headersForBackend(request, env.remoteAddress), user),
         ...(body && { body }),
         signal: request.signal,
       });

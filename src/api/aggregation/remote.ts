@@ -1,6 +1,7 @@
 /** Calls to the servers behind APIServices. */
 import type { FrontProxy } from "#api/aggregation/identity.ts";
 import type { Core, UserInfo } from "#api/core.ts";
+import { withoutCredentials } from "#api/forwarded.ts";
 import { type OutboundAnswer, type Place, placeOf, send } from "#api/outbound.ts";
 import { must } from "#base/assert.ts";
 import type { Stored } from "#resources/meta.ts";
@@ -9,24 +10,10 @@ import type { APIService } from "#resources/types.gen.ts";
 export type Service = Stored<APIService>;
 export type Outgoing = Record<string, string | string[]>;
 
-/** Headers of one connection, which end here. */
-export const HOP = [
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-];
-
 /** What the client sent, with the user's name in place of what proves it. */
 export function headersFor(given: Headers, user: UserInfo): Outgoing {
   const headers: Outgoing = {};
-  given.forEach((value, name) => {
-    if (name === "authorization" || name === "host" || HOP.includes(name)) return;
-    // Nobody but us may say who asks.
-    if (name.startsWith("x-remote-") || name.startsWith("impersonate-")) return;
+  withoutCredentials(given).forEach((value, name) => {
     headers[name] = value;
   });
   headers["x-remote-user"] = user.name;

@@ -3,20 +3,12 @@ import type { FrontProxy } from "#api/aggregation/identity.ts";
 import { headersFor, type Service, targetOf } from "#api/aggregation/remote.ts";
 import type { Core, RequestEnv, UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
+import { headersForBackend, protocolsOf } from "#api/forwarded.ts";
 import type { Channel } from "#base/channel.ts";
 import { limits } from "#base/limits.ts";
 
 export const wantsSocket = (request: Request): boolean =>
   request.headers.get("upgrade")?.toLowerCase() === "websocket";
-
-/** A token that travels as a protocol ends here. */
-const isToken = (protocol: string): boolean => protocol.startsWith("base64url.bearer.");
-
-const protocolsOf = (request: Request): string[] =>
-  (request.headers.get("sec-websocket-protocol") ?? "")
-    .split(",")
-    .map((each) => each.trim())
-    .filter((each) => each !== "" && !isToken(each));
 
 /** Bun takes headers and TLS options, which the web's types do not know. */
 interface DialOptions {
@@ -100,16 +92,16 @@ export async function passSocket(
   const { pathname, search } = new URL(request.url);
   const target = await targetOf(core, service);
   const { host, port } = target.place;
-  const given = new Headers(request.headers);
-  for (const name of [...given.keys()]) if (name.startsWith("sec-websocket-")) given.delete(name);
   const headers: Record<string, string> = { host: target.serverName };
+  const given = headersForBackend(request, env.remoteAddress);
   for (const [name, value] of Object.entries(headersFor(given, user))) {
+    if (name.startsWith("sec-websocket-")) continue;
     headers[name] = Array.isArray(value) ? value.join(", ") : value;
   }
   const address = host.includes(":") ? `[${host}]` : host;
   const socket = dialSocket(`wss://${address}:${port}${pathname}${search}`, {
     headers,
-    protocols: protocolsOf(request),
+    protocols: protocolsOf(request.headers),
     tls: {
       ...(target.ca !== undefined && { ca: target.ca }),
       ...(identity !== undefined && { cert: identity.certPem, key: identity.keyPem }),

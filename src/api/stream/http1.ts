@@ -4,19 +4,19 @@
  */
 import type { Channel } from "#base/channel.ts";
 import { isBodiless, statusOf } from "#base/httpanswer.ts";
+import {
+  checkCoding,
+  chunkSizeOf,
+  FRAMING_HEADERS,
+  fieldValueOf,
+  HOP_HEADERS,
+  lengthOf,
+  linesOf,
+  nameOf,
+} from "#base/httphead.ts";
 
 const encoder = new TextEncoder();
 const HEAD_BYTES_MAX = 64 * 1024;
-const HOP_HEADERS = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 
 /** Bytes of a channel, read by line or by count. */
 class Reader {
@@ -59,8 +59,7 @@ class Reader {
 
 async function* chunked(reader: Reader): AsyncGenerator<Uint8Array> {
   for (;;) {
-    const size = Number.parseInt(await reader.until("\r\n"), 16);
-    if (!Number.isInteger(size)) throw new Error("malformed chunked encoding");
+    const size = chunkSizeOf(await reader.until("\r\n"));
     if (size === 0) return;
     for (let left = size; left > 0; ) {
       const part = await reader.some(left);
@@ -68,7 +67,7 @@ async function* chunked(reader: Reader): AsyncGenerator<Uint8Array> {
       left -= part.length;
       yield part;
     }
-    await reader.until("\r\n");
+    if ((await reader.until("\r\n")) !== "") throw new Error("malformed chunked encoding");
   }
 }
 
@@ -81,11 +80,33 @@ async function* counted(reader: Reader, length: number): AsyncGenerator<Uint8Arr
   }
 }
 
-function bodyOf(reader: Reader, headers: Headers): AsyncGenerator<Uint8Array> {
-  if (/\bchunked\b/i.test(headers.get("transfer-encoding") ?? "")) return chunked(reader);
-  const length = headers.get("content-length");
-  return counted(reader, length === null ? Number.POSITIVE_INFINITY : Number(length));
+/** Headers of an answer, and how its body ends. */
+interface Head {
+  readonly headers: Headers;
+  readonly chunked: boolean;
+  /** Without it the body ends with the connection. */
+  readonly length: number | undefined;
 }
+
+function headOfAnswer(lines: readonly string[]): Head {
+  const headers = new Headers();
+  let chunked = false;
+  let length: number | undefined;
+  for (const line of lines) {
+    const name = nameOf(line);
+    const value = fieldValueOf(line, name);
+    if (name === "transfer-encoding") checkCoding(value);
+    if (name === "content-length" && length !== undefined) throw new Error("two lengths");
+    chunked ||= name === "transfer-encoding";
+    if (name === "content-length") length = lengthOf(value);
+    if (!HOP_HEADERS.has(name)) headers.append(name, value);
+  }
+  if (chunked && length !== undefined) throw new Error("a length and a transfer encoding");
+  return { headers, chunked, length };
+}
+
+const bodyOf = (reader: Reader, { chunked: inChunks, length }: Head): AsyncGenerator<Uint8Array> =>
+  inChunks ? chunked(reader) : counted(reader, length ?? Number.POSITIVE_INFINITY);
 
 function streamOf(channel: Channel, parts: AsyncGenerator<Uint8Array>): ReadableStream<Uint8Array> {
   return new ReadableStream<Uint8Array>({
@@ -115,8 +136,7 @@ export interface HttpRequest {
 function headOf(request: HttpRequest): Uint8Array {
   const lines = [`${request.method} ${request.pathAndQuery} HTTP/1.1`, `host: ${request.host}`];
   request.headers.forEach((value, name) => {
-    if (HOP_HEADERS.has(name) || name === "host" || name === "content-length") return;
-    if (name === "authorization" || name.startsWith("impersonate-")) return;
+    if (HOP_HEADERS.has(name) || FRAMING_HEADERS.has(name)) return;
     lines.push(`${name}: ${value}`);
   });
   if (request.body !== undefined) lines.push(`content-length: ${request.body.length}`);
@@ -130,22 +150,17 @@ export async function requestOver(channel: Channel, request: HttpRequest): Promi
   if (request.body !== undefined && request.body.length > 0) await channel.send(request.body);
   const reader = new Reader(channel);
   let status = 100;
-  let headers = new Headers();
+  let head: Head = { headers: new Headers(), chunked: false, length: undefined };
   while (status < 200) {
-    const [line = "", ...fields] = (await reader.until("\r\n\r\n")).split("\r\n");
+    const [line = "", ...fields] = linesOf(await reader.until("\r\n\r\n"));
     const said = statusOf(line);
-    if (said === undefined) throw new Error("malformed HTTP response");
+    if (said === undefined || said === 101) throw new Error("malformed HTTP response");
     status = said;
-    headers = new Headers();
-    for (const field of fields) {
-      const colon = field.indexOf(":");
-      if (colon > 0) headers.append(field.slice(0, colon).trim(), field.slice(colon + 1).trim());
-    }
+    head = headOfAnswer(fields);
   }
-  const parts = bodyOf(reader, headers);
-  for (const name of HOP_HEADERS) headers.delete(name);
+  const parts = bodyOf(reader, head);
   const bodiless = isBodiless(request.method, status);
   if (bodiless) channel.abort("done");
   const body = bodiless ? null : streamOf(channel, parts);
-  return new Response(body, { status, headers });
+  return new Response(body, { status, headers: head.headers });
 }

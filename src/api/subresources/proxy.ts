@@ -5,7 +5,9 @@
 import { peek } from "#api/codec.ts";
 import { admitConnect, type ConnectKind } from "#api/connect.ts";
 import type { Call, Core } from "#api/core.ts";
+import { checkReachable, type Endpoint, endpointsOf, podBehind } from "#api/endpoints.ts";
 import { refuse } from "#api/errors.ts";
+import { headersForBackend } from "#api/forwarded.ts";
 import { mustGet } from "#api/read.ts";
 import { requestOver } from "#api/stream/http1.ts";
 import { linkOf, nodeLink, openOn } from "#api/stream/target.ts";
@@ -15,7 +17,7 @@ import type { Subresource } from "#api/subresources/subresource.ts";
 import { flag } from "#api/watch.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { EndpointSlice, Pod, Service } from "#resources/types.gen.ts";
+import type { Pod, Service } from "#resources/types.gen.ts";
 
 /** `[scheme:]name[:port]`, as the name in the path has it. */
 interface Spot {
@@ -35,6 +37,8 @@ export function parseSpot(text: string): Spot {
   }
   throw refuse.badRequest(`invalid proxy target ${JSON.stringify(text)}`);
 }
+
+const KUBELET_PORT = "10250";
 
 const isSecure = (spot: Spot): boolean => spot.scheme === "https";
 
@@ -71,7 +75,7 @@ async function viaPod(
   const path = `/portForward/${namespace}/${name}?port=${port}${secure ? "&tls=1" : ""}`;
   const channel = await openOn(await linkOf(core, pod), path);
   const host = `${pod.status?.podIP ?? name}:${port}`;
-  const headers = new Headers(request.headers);
+  const headers = headersForBackend(request, call.env.remoteAddress);
   // A page that is compressed could not be looked through.
   headers.delete("accept-encoding");
   try {
@@ -118,34 +122,6 @@ async function proxyPod(core: Core, call: Call): Promise<Response> {
   return viaPod(core, call, pod, { port: podPort(pod, spot.port), secure: isSecure(spot) });
 }
 
-interface Place {
-  readonly address: string;
-  readonly port: number;
-  readonly podName: string | undefined;
-}
-
-/** Ready places behind one port of a Service. */
-async function placesOf(core: Core, service: Stored<Service>, portName: string): Promise<Place[]> {
-  const { namespace = "", name } = service.metadata;
-  const page = await core.store.list({
-    prefix: `discovery.k8s.io/endpointslices/${namespace}/`,
-    filter: ({ labels }) => labels["kubernetes.io/service-name"] === name,
-  });
-  const places: Place[] = [];
-  for (const item of page.items) {
-    const slice = peek<EndpointSlice>(item);
-    const port = slice.ports?.find((each) => (each.name ?? "") === portName)?.port;
-    if (port === undefined) continue;
-    for (const { addresses, conditions, targetRef } of slice.endpoints ?? []) {
-      const [address] = addresses;
-      if (conditions?.ready === false || address === undefined) continue;
-      const podName = targetRef?.kind === "Pod" ? targetRef.name : undefined;
-      places.push({ address, port, podName });
-    }
-  }
-  return places;
-}
-
 async function proxyService(core: Core, call: Call): Promise<Response> {
   const spot = parseSpot(call.target.name ?? "");
   const named = { ...call, target: { ...call.target, name: spot.name } };
@@ -160,25 +136,34 @@ async function proxyService(core: Core, call: Call): Promise<Response> {
       `no service port ${JSON.stringify(spot.port)} found for service "${spot.name}"`,
     );
   }
-  const places = await placesOf(core, service, port.name ?? "");
-  const place = places[Math.floor(core.random.next() * places.length)];
-  if (place === undefined) {
+  const endpoints = await endpointsOf(core, service, port.name ?? "");
+  const endpoint = endpoints[Math.floor(core.random.next() * endpoints.length)];
+  if (endpoint === undefined) {
     throw refuse.unavailable(`no endpoints available for service "${call.target.name}"`);
   }
-  if (place.podName !== undefined) {
-    const item = await core.store.get(`core/pods/${call.target.namespace}/${place.podName}`);
-    const at = { port: place.port, secure: isSecure(spot) };
-    if (item !== undefined) return viaPod(core, call, peek<Pod>(item), at);
+  const pod = await podBehind(core, endpoint);
+  if (pod !== undefined) {
+    return viaPod(core, call, pod, { port: endpoint.port, secure: isSecure(spot) });
   }
-  const host = place.address.includes(":") ? `[${place.address}]` : place.address;
-  return direct(call, `${spot.scheme || "http"}://${host}:${place.port}${pathOf(call)}`);
+  return direct(core, call, endpoint, spot.scheme || "http");
 }
 
-/** An endpoint that is no pod: reached from here. */
-async function direct(call: Call, url: string): Promise<Response> {
-  const headers = new Headers(call.request.headers);
-  headers.delete("authorization");
-  headers.delete("host");
+/** An endpoint that is no pod: reached from here. Its redirects are the client's to follow. */
+async function direct(
+  core: Core,
+  call: Call,
+  endpoint: Endpoint,
+  scheme: string,
+): Promise<Response> {
+  const { address, port } = endpoint;
+  try {
+    await checkReachable(core, endpoint);
+  } catch (error) {
+    throw refuse.badRequest(messageOf(error));
+  }
+  const host = address.includes(":") ? `[${address}]` : address;
+  const url = `${scheme}://${host}:${port}${pathOf(call)}`;
+  const headers = headersForBackend(call.request, call.env.remoteAddress);
   const { method, signal } = call.request;
   try {
     const body = method === "GET" || method === "HEAD" ? null : await call.request.arrayBuffer();
@@ -204,6 +189,10 @@ async function proxyNode(core: Core, call: Call): Promise<Response> {
   const spot = parseSpot(call.target.name ?? "");
   const named = { ...call, target: { ...call.target, name: spot.name } };
   await mustGet(core, named);
+  // Upstream connects to any port of the node; here only its agent answers.
+  if (spot.port !== "" && spot.port !== KUBELET_PORT) {
+    throw refuse.badRequest(`port ${spot.port} of a node is not allowed, only ${KUBELET_PORT}`);
+  }
   const { method, headers, signal } = call.request;
   const link = await nodeLink(core, spot.name);
   const path = pathOf(call);
@@ -211,8 +200,7 @@ async function proxyNode(core: Core, call: Call): Promise<Response> {
     return joinStream(call, link, path, kubeletStreams(call.query));
   }
   const body = method === "GET" || method === "HEAD" ? null : await call.request.arrayBuffer();
-  const safe = new Headers(headers);
-  safe.delete("authorization");
+  const safe = headersForBackend(call.request, call.env.remoteAddress);
   return link.fetch(new Request(`http://node${path}`, { method, headers: safe, body, signal }));
 }
 

@@ -1,5 +1,6 @@
 /** Addresses and networks as text. */
 import { isIP, isIPv4 } from "node:net";
+import { type AddressKind, addressKind } from "#resources/addresses.ts";
 import { type Cause, invalid } from "#resources/field.ts";
 
 const NOT_AN_IP = "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)";
@@ -22,22 +23,18 @@ export const checkCidr = (value: string, path: string): Cause[] =>
 
 export const familyOf = (ip: string): "IPv4" | "IPv6" => (isIPv4(ip) ? "IPv4" : "IPv6");
 
+const SPECIAL: Partial<Record<AddressKind, (ip: string) => string>> = {
+  unspecified: (ip) => `may not be unspecified (${ip})`,
+  loopback: () => "may not be in the loopback range (127.0.0.0/8, ::1/128)",
+  "link-local": () => "may not be in the link-local range (169.254.0.0/16, fe80::/10)",
+  "link-local multicast": () =>
+    "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)",
+};
+
 /** Addresses that mean the node itself, its link or nothing, and never an endpoint. */
 export function checkEndpointIp(ip: string, path: string): Cause[] {
-  if (isIP(ip) === 0) return [invalid(path, ip, "must be a valid IP address")];
-  const address = ip.toLowerCase();
-  if (address === "0.0.0.0" || address === "::") {
-    return [invalid(path, ip, `may not be unspecified (${ip})`)];
-  }
-  if (address.startsWith("127.") || address === "::1") {
-    return [invalid(path, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)")];
-  }
-  if (address.startsWith("169.254.") || /^fe[89ab].:/.test(address)) {
-    return [invalid(path, ip, "may not be in the link-local range (169.254.0.0/16, fe80::/10)")];
-  }
-  if (address.startsWith("224.0.0.") || /^ff.2:/.test(address)) {
-    const detail = "may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)";
-    return [invalid(path, ip, detail)];
-  }
-  return [];
+  const kind = isIP(ip) === 0 ? undefined : addressKind(ip);
+  if (kind === undefined) return [invalid(path, ip, "must be a valid IP address")];
+  const detail = SPECIAL[kind];
+  return detail === undefined ? [] : [invalid(path, ip, detail(ip))];
 }

@@ -12,6 +12,7 @@ import { realRandom } from "#base/random.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
 import { eventually } from "#test/support/instance.ts";
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 
 /** What the other server says of its objects in the form that came before. */
 const OLD_DOCUMENT = {
@@ -55,7 +56,7 @@ beforeAll(async () => {
   const { certPem, keyPem } = pki.server();
   server = Bun.serve({
     port: 0,
-    hostname: "127.0.0.1",
+    hostname: OWN_ADDRESS,
     tls: { cert: certPem, key: keyPem },
     websocket: {
       open: (socket: ServerWebSocket<string>) => void socket.send(`hello ${socket.data}`),
@@ -101,14 +102,13 @@ beforeAll(async () => {
   await putSlice("ext", { name: "", port: server.port ?? 0 });
 });
 
-/** Straight into the store: the API takes no loopback addresses. */
 async function putSlice(service: string, port: { name: string; port: number }): Promise<void> {
   const slice = {
     apiVersion: "discovery.k8s.io/v1",
     kind: "EndpointSlice",
     metadata: { name: `${service}-1`, namespace: "default" },
     addressType: "IPv4",
-    endpoints: [{ addresses: ["127.0.0.1"] }],
+    endpoints: [{ addresses: [OWN_ADDRESS] }],
     ports: [port],
   };
   const key = `discovery.k8s.io/endpointslices/default/${service}-1`;

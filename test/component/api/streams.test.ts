@@ -110,6 +110,9 @@ beforeAll(async () => {
     spec: { nodeName, containers: containers.map((each) => ({ name: each, image: "i:1" })) },
   });
   await api.create(PODS, pod("one", "n1", ["main"]) as object);
+  const status = { podIP: "10.42.0.9", podIPs: [{ ip: "10.42.0.9" }] };
+  const json = { headers: { "content-type": "application/merge-patch+json" } };
+  await api.call("PATCH", `${PODS}/one/status`, { status }, json);
   await api.create(PODS, pod("two", "n1", ["main", "side", "waiting", "gone"]) as object);
   await api.create(PODS, pod("far", "n2", ["main"]) as object);
   await api.create(PODS, pod("loose", "", ["main"]) as object);
@@ -331,8 +334,10 @@ describe("proxies", () => {
 
   test("reach a node's own paths", async () => {
     await api.create("/api/v1/nodes", { metadata: { name: "n1" } });
-    const { text } = await api.call("GET", "/api/v1/nodes/n1/proxy/stats/summary");
-    expect(text).toBe("log of /stats/summary\n");
+    for (const name of ["n1", "n1:10250", "https:n1:10250"]) {
+      const { text } = await api.call("GET", `/api/v1/nodes/${name}/proxy/stats/summary`);
+      expect(text).toBe("log of /stats/summary\n");
+    }
   });
 
   test("to a node carries exec by the kubelet's own path", async () => {

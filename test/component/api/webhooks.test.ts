@@ -10,6 +10,7 @@ import { realRandom } from "#base/random.ts";
 import type { ApiObject } from "#resources/meta.ts";
 import { until } from "#test/component/controllers/plane.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 
 interface Review {
   request: {
@@ -49,7 +50,7 @@ beforeAll(async () => {
   const { certPem, keyPem } = pki.server();
   server = Bun.serve({
     port: 0,
-    hostname: "127.0.0.1",
+    hostname: "0.0.0.0",
     tls: { cert: certPem, key: keyPem },
     async fetch(request) {
       const path = new URL(request.url).pathname;
@@ -376,13 +377,12 @@ describe("a validating webhook", () => {
       metadata: { name: "hook" },
       spec: { ports: [{ port: 443, targetPort: 9443 }] },
     } as object);
-    // Straight into the store: the API takes no loopback addresses.
     const slice = {
       apiVersion: "discovery.k8s.io/v1",
       kind: "EndpointSlice",
       metadata: { name: "hook-1", namespace: "default" },
       addressType: "IPv4",
-      endpoints: [{ addresses: ["127.0.0.1"], conditions: { ready: true } }],
+      endpoints: [{ addresses: [OWN_ADDRESS], conditions: { ready: true } }],
       ports: [{ name: "", port: server.port }],
     };
     await api.store.write({

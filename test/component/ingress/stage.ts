@@ -2,7 +2,6 @@
  * A node's Ingress on real ports, with a node's own rights against the real API; endpoints are
  * servers of the test on the machine's own address.
  */
-import { networkInterfaces } from "node:os";
 import { IngressAgent, markOn } from "#agents/ingress/agent.ts";
 import { createObjectSource } from "#agents/volumes/objects.ts";
 import { type Clock, realClock } from "#base/clock.ts";
@@ -21,6 +20,7 @@ import { type ApiObject, keyOf } from "#resources/meta.ts";
 import type { IngressSpec } from "#resources/types.gen.ts";
 import { until } from "#test/component/controllers/plane.ts";
 import { ADMIN, startApi, type TestApi } from "#test/support/api.ts";
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 
 export interface Endpoint {
   readonly port: number;
@@ -50,13 +50,7 @@ const NODE = "n1";
 const SLICES = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
 export const INGRESSES = "/apis/networking.k8s.io/v1/namespaces/default/ingresses";
 
-/** The API takes no loopback address for an endpoint; the machine's own stays on the machine. */
-export const ADDRESS = (() => {
-  const all = Object.values(networkInterfaces()).flat();
-  const found = all.find((one) => one?.family === "IPv4" && !one.internal)?.address;
-  if (found === undefined) throw new Error("the machine has no address but loopback");
-  return found;
-})();
+export const ADDRESS = OWN_ADDRESS;
 
 /** The certificate of one name, signed by itself. */
 export async function certificateFor(name: string): Promise<{ cert: string; key: string }> {

@@ -162,6 +162,10 @@ describe("backends", () => {
       { address: "10.0.0.1", port: 80 },
     ]);
   });
+  test("none on the node's own loopback or link", () => {
+    const local = ["127.0.0.1", "0.0.0.0", "169.254.169.254", "::ffff:127.0.0.1"];
+    expect(endpoints([...local, "10.0.0.1"])).toEqual([{ address: "10.0.0.1", port: 80 }]);
+  });
   test("ending ones where all are ending", () => {
     expect(endpoints(["!10.0.0.2", "~10.0.0.3"])).toEqual([{ address: "10.0.0.3", port: 80 }]);
   });
