@@ -1,25 +1,44 @@
 /** The route of one request. Host first, then the longest path; defaults come last of all. */
-import type { Paths, Route, Table } from "#agents/ingress/plan.ts";
 
-/** As the rules see it: without the query, decoded, without `.` and `..`. */
+import type { Paths, Route, Table } from "#agents/ingress/plan.ts";
+import { HeadError } from "#base/httphead.ts";
+
+/**
+ * As the rules see it: without the query, decoded, without `.` and `..`. @throws HeadError 400 for
+ * a path that an endpoint may read as one of another rule.
+ */
 export function pathOf(target: string): string {
   const query = target.indexOf("?");
   const path = query < 0 ? target : target.slice(0, query);
-  return path.includes("%") || path.includes("/.") ? plain(path) : path;
+  return path.includes("%") || path.includes("/.") || path.includes("\\") ? plain(path) : path;
 }
 
-function plain(path: string): string {
-  let decoded = path;
+/** Bytes that are no UTF-8 stay as they are; what ASCII has is decoded all the same. */
+function decoded(path: string): string {
   try {
-    decoded = decodeURIComponent(path);
+    return decodeURIComponent(path);
   } catch {
-    // Not UTF-8: compared as it was sent.
+    return path.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
   }
+}
+
+/** Some servers take these for `..`: with parameters behind it, or with a backslash beside it. */
+const DOTS_OF_SOME = /^\.\.?;|(?:^|\\)\.\.(?:\\|$)/;
+
+function plain(path: string): string {
   const out: string[] = [];
-  const parts = decoded.split("/");
+  const parts = decoded(path).split("/");
   for (const part of parts.slice(1)) {
-    if (part === "..") out.pop();
-    else if (part !== ".") out.push(part);
+    if (part === "..") {
+      // Where `//` counts as `/`, this leads one step further up.
+      if (out.pop() === "") throw new HeadError(400, "ambiguous path");
+    } else if (DOTS_OF_SOME.test(part)) {
+      throw new HeadError(400, "ambiguous path");
+    } else if (part !== ".") {
+      out.push(part);
+    }
   }
   const last = parts.at(-1);
   const isFolder = last === "." || last === "..";

@@ -24,6 +24,10 @@ async function compiled(from: string, name: string, ...argv: string[]): Promise<
 export const goTests = (): Promise<string> =>
   compiled(GO, "go.test", "test", "-c", "-vet=off", ".");
 
+/** A server of Go's that prints what it is asked. */
+export const goBackend = (): Promise<string> =>
+  compiled(join(import.meta.dir, "backend"), "backend", "build", "main.go");
+
 /** helm of the version that helm/go.mod pins. The first time takes minutes, too. */
 export const helmProgram = (): Promise<string> =>
   compiled(HELM, "helm", "build", "helm.sh/helm/v3/cmd/helm");

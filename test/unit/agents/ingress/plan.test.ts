@@ -94,6 +94,26 @@ describe("upstream's conformance: ingress class", () => {
   });
 });
 
+describe("paths that lead elsewhere", () => {
+  test.each([
+    ["/public/../admin", "/admin"],
+    ["/public/%2e%2E/admin", "/admin"],
+    ["/public/%2e%2e%2fadmin", "/admin"],
+    ["/public/%2e%2e/admin/%ff", "/admin/%ff"],
+    ["/public/.", "/public/"],
+    ["/public/a%20b?x=..", "/public/a b"],
+    ["/public/a..b/..c/...", "/public/a..b/..c/..."],
+  ])("%s is %s", (target, path) => {
+    expect(pathOf(target)).toBe(path);
+  });
+  test.each(["/public//../admin", "/public/..;x/admin", "/public/.;/a", "/public\\..\\admin"])(
+    "%s is rejected",
+    (target) => {
+      expect(() => pathOf(target)).toThrow("ambiguous path");
+    },
+  );
+});
+
 describe("which Ingress is ours", () => {
   const spec = { defaultBackend: to("a") };
   test.each([
