@@ -95,10 +95,9 @@ interface Fields extends Framing {
 }
 
 /** Headers that the Connection header names are of this connection only, too. */
-function withoutNamed(lines: readonly string[], connection: readonly string[]): string {
+function withoutNamed(lines: readonly string[], connection: readonly string[]): string[] {
   const named = new Set(connection);
-  const kept = lines.filter((line) => !named.has(line.slice(0, line.indexOf(":")).toLowerCase()));
-  return kept.length === 0 ? "" : `${kept.join("\r\n")}\r\n`;
+  return lines.filter((line) => !named.has(line.slice(0, line.indexOf(":")).toLowerCase()));
 }
 
 /** Most headers are passed on without a look at their value. */
@@ -162,13 +161,9 @@ function readFields(lines: readonly string[], passes: (name: string) => boolean)
   if (fields.chunked && fields.length !== undefined) {
     throw new HeadError(400, "Content-Length beside Transfer-Encoding");
   }
-  const special = fields.connection.filter((word) => word !== "close" && word !== "keep-alive");
-  fields.passed =
-    special.length > 0
-      ? withoutNamed(kept, special)
-      : kept.length > 0
-        ? `${kept.join("\r\n")}\r\n`
-        : "";
+  const special = fields.connection.some((word) => word !== "close" && word !== "keep-alive");
+  const passed = special ? withoutNamed(kept, fields.connection) : kept;
+  fields.passed = passed.length > 0 ? `${passed.join("\r\n")}\r\n` : "";
   return fields;
 }
 

@@ -144,6 +144,16 @@ export function requestLineOf(line: string): RequestLine {
   return { method, target, minor };
 }
 
+/** Clients name the same host again and again. */
+let lastHost = "";
+
+function isHost(text: string): boolean {
+  if (text === lastHost) return true;
+  if (!HOST.test(text)) return false;
+  lastHost = text;
+  return true;
+}
+
 export interface Address {
   /** Path and query, in origin form. */
   readonly target: string;
@@ -158,15 +168,13 @@ export function addressOf(
 ): Address {
   if (host === undefined && minor === 1) throw bad("no Host");
   if (target.includes("#")) throw bad("bad request target");
-  let address = { target, authority: host ?? "" };
-  if (!target.startsWith("/") && !(target === "*" && method === "OPTIONS")) {
-    const [, authority, rest = ""] = ABSOLUTE.exec(target) ?? [];
-    if (authority === undefined) throw bad("bad request target");
-    address = { target: rest.startsWith("/") ? rest : `/${rest}`, authority };
+  const authority = host ?? "";
+  if (!isHost(authority)) throw bad("bad Host");
+  if (target.startsWith("/") || (target === "*" && method === "OPTIONS")) {
+    return { target, authority };
   }
-  const { authority } = address;
-  const isHost =
-    HOST.test(authority) && (host === undefined || host === authority || HOST.test(host));
-  if (!isHost) throw bad("bad Host");
-  return address;
+  const [, named = "", rest = ""] = ABSOLUTE.exec(target) ?? [];
+  if (named === "") throw bad("bad request target");
+  if (!isHost(named)) throw bad("bad Host");
+  return { target: rest.startsWith("/") ? rest : `/${rest}`, authority: named };
 }
