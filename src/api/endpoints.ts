@@ -124,6 +124,10 @@ async function isTaken(core: Core, address: string): Promise<boolean> {
   const isAmong = (all: readonly string[]) => all.some((each) => addressKey(each) === key);
   if (isAmong(core.network.addresses())) return true;
   if (core.settings.serviceCidrs.some((cidr) => contains(cidr, address))) return true;
+  // Servers need not be nodes.
+  const servers = await core.store.get("discovery.k8s.io/endpointslices/default/kubernetes");
+  const listed = servers === undefined ? [] : (peek<EndpointSlice>(servers).endpoints ?? []);
+  if (listed.some(({ addresses }) => isAmong(addresses))) return true;
   const nodes = await core.store.list({ prefix: "core/nodes/" });
   for (const item of nodes.items) {
     const node = peek<Node>(item);
@@ -134,8 +138,8 @@ async function isTaken(core: Core, address: string): Promise<boolean> {
 }
 
 /**
- * @throws Error for an address that is no endpoint's: of loopback, of a link, of a node or of a
- * Service, unless a pod of that node has it.
+ * @throws Error for an address that is no endpoint: of loopback, of a link, of a node, a server or
+ * a Service, unless a pod of that node has it.
  */
 export async function checkReachable(core: Core, endpoint: Endpoint): Promise<void> {
   const { address } = endpoint;

@@ -26,8 +26,8 @@ const ABSOLUTE = /^https?:\/\/([^/?]+)(.*)$/i;
 /** CONNECT makes a tunnel of the connection; TRACE and TRACK show the headers of others. */
 const UNSERVED: ReadonlySet<string> = new Set(["CONNECT", "TRACE", "TRACK"]);
 
-/** Lines in one head, and in one trailer. */
-const LINES_MAX = 256;
+/** Lines in one head. A user's groups may come one a line. */
+const LINES_MAX = 1_000;
 
 const bad = (message: string): HeadError => new HeadError(400, message);
 

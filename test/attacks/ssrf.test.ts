@@ -59,6 +59,7 @@ beforeAll(async () => {
   });
   victimPort = victim.port ?? 0;
   api = await startApi({
+    settings: { advertise: { address: "192.0.2.9", port: 6443 } },
     nodeLinks: { link: () => link, appears: async () => link },
     network: {
       addresses: () => addresses,
@@ -175,6 +176,7 @@ describe("addresses of this machine and its links", () => {
 
   test.each([
     ["a node's address", "192.0.2.7"],
+    ["a server's address", "192.0.2.9"],
     ["a node's bridge", "10.42.1.1"],
     ["a node's network", "10.42.1.0"],
     ["an address in the range of Services", "10.43.0.1"],

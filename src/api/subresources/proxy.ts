@@ -17,7 +17,7 @@ import type { Subresource } from "#api/subresources/subresource.ts";
 import { flag } from "#api/watch.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { Pod, Service } from "#resources/types.gen.ts";
+import type { Node, Pod, Service } from "#resources/types.gen.ts";
 
 /** `[scheme:]name[:port]`, as the name in the path has it. */
 interface Spot {
@@ -38,7 +38,7 @@ export function parseSpot(text: string): Spot {
   throw refuse.badRequest(`invalid proxy target ${JSON.stringify(text)}`);
 }
 
-const KUBELET_PORT = "10250";
+const KUBELET_PORT = 10_250;
 
 const isSecure = (spot: Spot): boolean => spot.scheme === "https";
 
@@ -188,10 +188,11 @@ function kubeletStreams(query: URLSearchParams): URLSearchParams {
 async function proxyNode(core: Core, call: Call): Promise<Response> {
   const spot = parseSpot(call.target.name ?? "");
   const named = { ...call, target: { ...call.target, name: spot.name } };
-  await mustGet(core, named);
+  const node = peek<Node>(await mustGet(core, named));
   // Upstream connects to any port of the node; here only its agent answers.
-  if (spot.port !== "" && spot.port !== KUBELET_PORT) {
-    throw refuse.badRequest(`port ${spot.port} of a node is not allowed, only ${KUBELET_PORT}`);
+  const port = String(node.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? KUBELET_PORT);
+  if (spot.port !== "" && spot.port !== port) {
+    throw refuse.badRequest(`port ${spot.port} of a node is not allowed, only ${port}`);
   }
   const { method, headers, signal } = call.request;
   const link = await nodeLink(core, spot.name);

@@ -58,6 +58,9 @@ test("headers name the user, and nobody else may", () => {
     "x-remote-user": "root",
     "x-remote-extra-a": "b",
     "impersonate-user": "root",
+    x_remote_user: "root",
+    "proxy-authorization": "Basic x",
+    "sec-websocket-protocol": "base64url.bearer.authorization.k8s.io.eA",
   });
   const user = { name: "u", uid: "1", groups: ["a", "b"], extra: { "k/x": ["v"] } };
   expect(headersFor(given, user)).toEqual({
