@@ -75,20 +75,31 @@ async function pump(socket: Forwarded): Promise<void> {
 export interface ForwardOptions {
   /** Empty on the node's network. */
   netnsPath: string | undefined;
+  /** Connect to this address of the node; default the loopback of the namespace. */
+  host?: string | undefined;
   port: number;
   /** Speak TLS to the port; whoever it is, as the proxy of the API server trusts any pod. */
   secure: boolean;
   clock: Clock;
 }
 
-/** Rejects with a message for the client where nobody listens. */
-export async function forwardPort(options: ForwardOptions): Promise<Channel> {
-  const { netnsPath, port, secure, clock } = options;
+/** Bun takes these in the place of a path; its types know of one way only. */
+type Where = { unix: string };
+
+async function placeOf({ netnsPath, host, port, clock }: ForwardOptions): Promise<Where> {
+  if (host !== undefined) return { hostname: host, port } as unknown as Where;
   const path = netnsPath || "/proc/self/ns/net";
   const fd = await dialLoopback(path, port, clock, limits.dialMsMax);
   if (fd === undefined) {
     throw new Error(`failed to connect to localhost:${port} inside namespace: connection refused`);
   }
+  return { fd } as unknown as Where;
+}
+
+/** Rejects with a message for the client where nobody listens. */
+export async function forwardPort(options: ForwardOptions): Promise<Channel> {
+  const { secure, clock } = options;
+  const where = await placeOf(options);
   const [own, other] = channelPair();
   const state: State = {
     channel: own,
@@ -98,8 +109,6 @@ export async function forwardPort(options: ForwardOptions): Promise<Channel> {
     reading: undefined,
     closed: false,
   };
-  // Bun takes a descriptor in the place of a path; its types do not know of it.
-  const where = { fd } as unknown as { unix: string };
   const ready = Promise.withResolvers<void>();
   const socket = await Bun.connect<State>({
     ...where,

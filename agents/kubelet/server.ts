@@ -207,9 +207,11 @@ class NodeHandler implements NodeLink {
     const { runtime, clock } = this.#options;
     const { query } = place;
     if (place.what === "portForward") {
-      const { netnsPath } = worker.record.sandbox ?? {};
+      const { netnsPath, ips } = worker.record.sandbox ?? {};
       const port = number(query, "port") ?? 0;
-      return forwardPort({ netnsPath, port, secure: flag(query, "tls"), clock });
+      // A proxy reaches what the pod shows to others. On the node's network loopback is the node's.
+      const host = flag(query, "proxy") && !netnsPath ? ips?.[0] : undefined;
+      return forwardPort({ netnsPath, host, port, secure: flag(query, "tls"), clock });
     }
     const id = this.#runningId(worker, place.container);
     const stdin = flag(query, "stdin") || flag(query, "input");

@@ -4,13 +4,17 @@
  */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createServer, type Socket } from "node:net";
+import fc from "fast-check";
+import { bodyOf, requestText } from "#agents/ingress/forward.ts";
+import { parseRequest } from "#agents/ingress/head.ts";
 import { type Listener, listen } from "#api/listener.ts";
+import { HeadError } from "#base/httphead.ts";
 import { silentLog } from "#base/log.ts";
 import { readings, requestsIn, wholeRequests } from "#test/support/httpreadings.ts";
 import { type Front, startFront, talk } from "#test/support/ingressfront.ts";
 import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 import { answers } from "./corpus/answers.ts";
-import { NEXT, requests } from "./corpus/requests.ts";
+import { HIDDEN, NEXT, requests } from "./corpus/requests.ts";
 
 let front: Front;
 const closing: Array<() => unknown> = [];
@@ -70,6 +74,70 @@ describe("behind the Ingress, read in every way", () => {
     if (sees.length === 0)
       expect(statusesOf(answer)).toEqual([expect.stringMatching(/ [45]\d\d$/)]);
   });
+});
+
+/** What an attacker puts between other bytes. */
+const BITS = [
+  ...[
+    "\r",
+    "\n",
+    "\r\n",
+    "\r\n\r\n",
+    " ",
+    "\t",
+    "\0",
+    ":",
+    ";",
+    ",",
+    "_",
+    "0",
+    "5",
+    "\x0b",
+    "\xa0",
+  ],
+  ...["chunked", "HTTP/1.0", "0\r\n\r\n", "Host: x\r\n", "Transfer-Encoding: chunked\r\n"],
+  ...["Content-Length: 3\r\n", "Connection: content-length, transfer-encoding\r\n", HIDDEN],
+];
+
+/** What the Ingress sends on, and the requests that it means by it. */
+function passedOn(text: string): { bytes: string; meant: string[] } {
+  const passed = { bytes: "", meant: [] as string[] };
+  let rest: Buffer = Buffer.from(text, "latin1");
+  try {
+    for (let end = rest.indexOf("\r\n\r\n"); end >= 0; end = rest.indexOf("\r\n\r\n")) {
+      const head = parseRequest(rest.toString("latin1", 0, end));
+      const body = bodyOf(head);
+      const behind = rest.subarray(end + 4);
+      const taken = body.take(behind);
+      if (!body.done) break;
+      const sent = requestText(head, { address: "192.0.2.1", isSecure: false, port: 80 });
+      passed.bytes += sent + body.passed(behind, taken).toString("latin1");
+      passed.meant.push(`${head.method} ${head.target}`);
+      rest = behind.subarray(taken);
+    }
+  } catch (error) {
+    if (!(error instanceof HeadError)) throw error;
+  }
+  return passed;
+}
+
+test("property: whatever is put where, what is passed on is read in one way", () => {
+  const edit = fc.record({ at: fc.nat(400), cut: fc.nat(3), bit: fc.constantFrom(...BITS) });
+  const message = fc.constantFrom(...requests.map(({ send }) => send));
+  fc.assert(
+    fc.property(fc.array(message, { minLength: 1, maxLength: 2 }), fc.array(edit), (all, edits) => {
+      const text = edits.reduce(
+        (before, { at, cut, bit }) => before.slice(0, at) + bit + before.slice(at + cut),
+        all.join("") + NEXT,
+      );
+      const { bytes, meant } = passedOn(text);
+      for (const reading of readings) {
+        const found = requestsIn(bytes, reading).map((one) => one.split(" ", 2).join(" "));
+        expect(found).toEqual(meant);
+      }
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test("what frames a request, and where it is from, is said once and by the Ingress", async () => {

@@ -72,7 +72,7 @@ async function viaPod(
   const { namespace = "", name } = pod.metadata;
   const { request } = call;
   const hasBody = request.method !== "GET" && request.method !== "HEAD";
-  const path = `/portForward/${namespace}/${name}?port=${port}${secure ? "&tls=1" : ""}`;
+  const path = `/portForward/${namespace}/${name}?port=${port}&proxy=1${secure ? "&tls=1" : ""}`;
   const channel = await openOn(await linkOf(core, pod), path);
   const host = `${pod.status?.podIP ?? name}:${port}`;
   const headers = headersForBackend(request, call.env.remoteAddress);
