@@ -16,6 +16,7 @@ import { INGRESS_CONTROLLER } from "#resources/ownedingress.ts";
 import { until } from "#test/component/controllers/plane.ts";
 import { certificateFor } from "#test/component/ingress/stage.ts";
 import { FakeApi } from "#test/support/fakeapi.ts";
+import { OWN_ADDRESS } from "#test/support/ownaddress.ts";
 import { openThread } from "../../../src/main/traffic/open.ts";
 import { startThread, type Thread } from "../../../src/main/traffic/thread.ts";
 import type { Traffic } from "../../../src/main/traffic/traffic.ts";
@@ -42,13 +43,13 @@ let traffic: Traffic;
 
 /** A server of the Service; its only endpoint from now on. */
 function endpoint(body: string): void {
-  const server = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(body) });
+  const server = Bun.serve({ hostname: OWN_ADDRESS, port: 0, fetch: () => new Response(body) });
   servers.push(server);
   api.put(endpointSlices, {
     metadata: { ...meta("web-1"), labels: { "kubernetes.io/service-name": "web" } },
     addressType: "IPv4",
     ports: [{ name: "http", port: server.port ?? 0, protocol: "TCP" }],
-    endpoints: [{ addresses: ["127.0.0.1"], hostname: body, conditions: { ready: true } }],
+    endpoints: [{ addresses: [OWN_ADDRESS], hostname: body, conditions: { ready: true } }],
   });
 }
 
