@@ -1,4 +1,7 @@
-/** Chance as an argument: the real source is named only here and in `main.ts`. */
+/**
+ * Chance as an argument: the real source is named only here and in `main.ts`. All of it comes from
+ * the system's CSPRNG, because codes, names and identifiers on the wire are drawn from it.
+ */
 
 export interface Random {
   /** A number in [0, 1). */
@@ -7,8 +10,16 @@ export interface Random {
   bytes(count: number): Uint8Array;
 }
 
+const words = new Uint32Array(2);
+
+/** The 53 bits of a double's mantissa. */
+function fraction(): number {
+  const [high = 0, low = 0] = crypto.getRandomValues(words);
+  return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;
+}
+
 export const realRandom: Random = {
-  next: () => Math.random(),
+  next: fraction,
   uuid: () => crypto.randomUUID(),
   bytes: (count) => crypto.getRandomValues(new Uint8Array(count)),
 };

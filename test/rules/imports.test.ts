@@ -246,6 +246,20 @@ test("only src/base/programs.ts asks where a program is", () => {
   expect(askers).toEqual([]);
 });
 
+function guessable(source: Source): string[] {
+  return codeOf(source).flatMap((line, i) =>
+    /\bMath\s*(\?\.|\.|\[)\s*["'`]?random\b|\brandom\b.*\}\s*=\s*Math\b/.test(line)
+      ? [`${source.path}:${i + 1}: chance comes from #base/random.ts, which others cannot guess`]
+      : [],
+  );
+}
+
+test("nothing draws numbers that can be guessed", () => {
+  expect(product.flatMap(guessable)).toEqual([]);
+  const lines = ["Math.random()", 'Math["random"]()', "const { random } = Math;", "random.next()"];
+  expect(guessable({ path: "src/x.ts", lines }).length).toBe(3);
+});
+
 test("only src/store speaks SQL", () => {
   const speakers = product
     .filter(({ path }) => !path.startsWith("src/store/"))
