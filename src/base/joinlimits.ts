@@ -6,6 +6,9 @@ export const joinLimits = {
   restoredRevisionGap: 1_000_000_000,
   /** Largest backup that is read: it is held in memory. */
   backupBytesMax: 2 * 1024 * 1024 * 1024,
+  /** Of the line about a backup, and of the list of its files. */
+  backupHeadBytesMax: 4 * 1024,
+  backupIndexBytesMax: 64 * 1024,
   /** A node's request for one: decided by then, looked at this often, made again after this. */
   certificateIssueMsMax: 30_000,
   certificateLookMs: 500,

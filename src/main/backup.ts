@@ -11,7 +11,7 @@ import {
   rmSync,
   statSync,
 } from "node:fs";
-import { dirname, join, normalize } from "node:path";
+import { join } from "node:path";
 import { messageOf, OperatorError } from "#base/errors.ts";
 import { writeDurably } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
@@ -25,6 +25,8 @@ const STATE = "state.db";
 const PKI = "pki";
 /** `encryption-keys` is there where Secrets are encrypted in the datastore. */
 const PLAIN_FILES = ["admin-token", "encryption-keys"];
+
+const PKI_FILE = /^pki\/[A-Za-z0-9][A-Za-z0-9._-]{0,100}$/;
 
 export interface BackupOptions {
   dataDir: string;
@@ -66,8 +68,7 @@ export function backUp(options: BackupOptions): About {
 
 /** A damaged or forged backup must not write anywhere else. */
 function isOurs(path: string): boolean {
-  const known = path === STATE || PLAIN_FILES.includes(path) || dirname(path) === PKI;
-  return known && normalize(path) === path;
+  return path === STATE || PLAIN_FILES.includes(path) || PKI_FILE.test(path);
 }
 
 /** What stood here before stays beside it. */
@@ -88,14 +89,20 @@ export interface RestoreOptions {
   nowMs: number;
 }
 
+/** A device or a pipe has no size that could be limited. */
+function readBackup(file: string): Buffer {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile()) throw new OperatorError(`no file ${file}`);
+  if (stat.size > limits.backupBytesMax) {
+    throw new OperatorError(`${file} is larger than a backup can be`);
+  }
+  return readFileSync(file);
+}
+
 /** Nothing is changed before the whole backup was found good. */
 export function restore(options: RestoreOptions): About {
   const { dataDir, file, password, force, nowMs } = options;
-  if (!existsSync(file)) throw new OperatorError(`no file ${file}`);
-  if (statSync(file).size > limits.backupBytesMax) {
-    throw new OperatorError(`${file} is larger than a backup can be`);
-  }
-  const { files, about } = unpack(readFileSync(file), password);
+  const { files, about } = unpack(readBackup(file), password);
   const stranger = files.find(({ path }) => !isOurs(path));
   if (stranger !== undefined || !files.some(({ path }) => path === STATE)) {
     throw new OperatorError("the backup is damaged: its files are not those of a server");
