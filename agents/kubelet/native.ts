@@ -3,7 +3,9 @@
  * and giving back the disk space of a log's beginning. No process is started for either.
  */
 import { dlopen, FFIType, ptr } from "bun:ffi";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, statSync } from "node:fs";
+import { isIPv6 } from "node:net";
+import { addressValue } from "#base/cidr.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 
 const CLONE_NEWNET = 0x40000000;
@@ -18,6 +20,7 @@ const POLLOUT = 4;
 const SOL_SOCKET = 1;
 const SO_ERROR = 4;
 const CONNECT_LOOK_MS = 5;
+const OWN_NAMESPACE = "/proc/self/ns/net";
 
 function open() {
   const { i32, i64, u32, u64, ptr: pointer } = FFIType;
@@ -39,24 +42,38 @@ function libc(): ReturnType<typeof open> {
   return symbols;
 }
 
-function address(port: number, v6: boolean): Uint8Array {
+function socketAddress(host: string, port: number): Uint8Array {
+  const v6 = isIPv6(host);
   const bytes = new Uint8Array(v6 ? 28 : 16);
   const view = new DataView(bytes.buffer);
   view.setUint16(0, v6 ? AF_INET6 : AF_INET, true);
   view.setUint16(2, port, false);
-  if (v6) bytes[23] = 1;
-  else bytes.set([127, 0, 0, 1], 4);
+  const hex = (addressValue(host) ?? 0n).toString(16).padStart(v6 ? 32 : 8, "0");
+  bytes.set(Buffer.from(hex, "hex"), v6 ? 8 : 4);
   return bytes;
+}
+
+/**
+ * Holds a pod's network namespace open: it stays this one, whatever becomes of its path.
+ * @throws Error where there is none, or where it is the node's own.
+ */
+export function holdNamespace(path: string): number {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
+  const found = fstatSync(fd);
+  const own = statSync(OWN_NAMESPACE);
+  // All namespaces are files of one file system.
+  if (found.dev === own.dev && found.ino !== own.ino) return fd;
+  closeSync(fd);
+  throw new Error(`${path} is not a pod's network namespace`);
 }
 
 /**
  * A socket made in another network namespace stays in it; the thread goes there and back at once.
  */
-function socketIn(netnsPath: string, family: number): number {
-  const there = openSync(netnsPath, "r");
-  const own = openSync("/proc/self/ns/net", "r");
+function socketIn(netns: number, family: number): number {
+  const own = openSync(OWN_NAMESPACE, "r");
   try {
-    if (libc().setns(there, CLONE_NEWNET) !== 0) throw new Error(`cannot enter ${netnsPath}`);
+    if (libc().setns(netns, CLONE_NEWNET) !== 0) throw new Error("not a network namespace");
     const fd = libc().socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (libc().setns(own, CLONE_NEWNET) !== 0) {
       // In the wrong namespace nothing of this process works any more.
@@ -65,7 +82,6 @@ function socketIn(netnsPath: string, family: number): number {
     if (fd < 0) throw new Error("no socket in the pod's network namespace");
     return fd;
   } finally {
-    closeSync(there);
     closeSync(own);
   }
 }
@@ -89,18 +105,19 @@ async function connected(fd: number, clock: Clock, timeoutMs: number): Promise<b
 }
 
 /**
- * Connects to a port of the pod's loopback; the answer is a descriptor of a connected socket.
- * Undefined where nobody listens there.
+ * Connects from within the namespace to the first of these addresses that listens; the answer is a
+ * descriptor of a connected socket. Undefined where none does.
  */
-export async function dialLoopback(
-  netnsPath: string,
+export async function dialWithin(
+  netns: number,
+  hosts: readonly string[],
   port: number,
   clock: Clock,
   timeoutMs: number,
 ): Promise<number | undefined> {
-  for (const v6 of [false, true]) {
-    const fd = socketIn(netnsPath, v6 ? AF_INET6 : AF_INET);
-    const where = address(port, v6);
+  for (const host of hosts) {
+    const fd = socketIn(netns, isIPv6(host) ? AF_INET6 : AF_INET);
+    const where = socketAddress(host, port);
     libc().connect(fd, ptr(where), where.length);
     if (await connected(fd, clock, timeoutMs)) return fd;
     closeSync(fd);

@@ -1,6 +1,7 @@
 /** One forwarded port: bytes between a channel and a socket in the pod's network namespace. */
+import { closeSync } from "node:fs";
 import type { Socket } from "bun";
-import { dialLoopback } from "#agents/kubelet/native.ts";
+import { dialWithin } from "#agents/kubelet/native.ts";
 import { type Channel, channelPair, whenLeft } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
@@ -73,10 +74,11 @@ async function pump(socket: Forwarded): Promise<void> {
 }
 
 export interface ForwardOptions {
-  /** Empty on the node's network. */
-  netnsPath: string | undefined;
-  /** Connect to this address of the node; default the loopback of the namespace. */
-  host?: string | undefined;
+  /**
+   * A namespace that is held open, which the connection closes, and addresses in it to try. Or an
+   * address of the node.
+   */
+  to: { netns: number; hosts: readonly string[] } | { nodeAddress: string };
   port: number;
   /** Speak TLS to the port; whoever it is, as the proxy of the API server trusts any pod. */
   secure: boolean;
@@ -86,14 +88,15 @@ export interface ForwardOptions {
 /** Bun takes these in the place of a path; its types know of one way only. */
 type Where = { unix: string };
 
-async function placeOf({ netnsPath, host, port, clock }: ForwardOptions): Promise<Where> {
-  if (host !== undefined) return { hostname: host, port } as unknown as Where;
-  const path = netnsPath || "/proc/self/ns/net";
-  const fd = await dialLoopback(path, port, clock, limits.dialMsMax);
-  if (fd === undefined) {
-    throw new Error(`failed to connect to localhost:${port} inside namespace: connection refused`);
+async function placeOf({ to, port, clock }: ForwardOptions): Promise<Where> {
+  if ("nodeAddress" in to) return { hostname: to.nodeAddress, port } as unknown as Where;
+  try {
+    const fd = await dialWithin(to.netns, to.hosts, port, clock, limits.dialMsMax);
+    if (fd !== undefined) return { fd } as unknown as Where;
+  } finally {
+    closeSync(to.netns);
   }
-  return { fd } as unknown as Where;
+  throw new Error(`failed to connect to localhost:${port} inside namespace: connection refused`);
 }
 
 /** Rejects with a message for the client where nobody listens. */

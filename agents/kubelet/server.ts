@@ -7,8 +7,9 @@ import type { PodWork } from "#agents/kubelet/context.ts";
 import { type LogOptions, readLog } from "#agents/kubelet/logread.ts";
 import { Meter } from "#agents/kubelet/meter.ts";
 import { cadvisorMetrics, ownMetrics, resourceMetrics } from "#agents/kubelet/metrics.ts";
-import { isRunning, membersOf } from "#agents/kubelet/pod.ts";
-import { forwardPort } from "#agents/kubelet/portforward.ts";
+import { holdNamespace } from "#agents/kubelet/native.ts";
+import { anyRunning, isRunning, membersOf, specOf } from "#agents/kubelet/pod.ts";
+import { type ForwardOptions, forwardPort } from "#agents/kubelet/portforward.ts";
 import { logFile } from "#agents/kubelet/start.ts";
 import { nodeUsage } from "#agents/kubelet/stats.ts";
 import { summary, usageAnswer } from "#agents/kubelet/summary.ts";
@@ -78,6 +79,39 @@ function logOptions(query: URLSearchParams, nowMs: number): LogOptions {
     sinceMs,
     limitBytes: number(query, "limitBytes"),
   };
+}
+
+/** @throws NodeError. */
+function portOf(query: URLSearchParams): number {
+  const text = query.get("port") ?? "";
+  const port = /^[0-9]{1,5}$/.test(text) ? Number(text) : 0;
+  if (port > 0 && port < 65_536) return port;
+  throw new NodeError(400, `port ${JSON.stringify(text)} is not between 1 and 65535`);
+}
+
+const LOOPBACK = ["127.0.0.1", "::1"];
+
+/**
+ * Where connections for a pod go: into its own network namespace, as the record of its sandbox has
+ * it, and never from the node's. The API's words about its address count for nothing. A pod on the
+ * node's network is reached by the node's address: loopback is the node's.
+ * @throws NodeError where the pod has no network.
+ */
+function reachOf(worker: PodWork, proxied: boolean): ForwardOptions["to"] {
+  const { sandbox, cleaned, name } = worker.record;
+  const missing = new NodeError(
+    409,
+    `pod "${name}" has no network: it has not started or has ended`,
+  );
+  if (sandbox === undefined || cleaned) throw missing;
+  if (specOf(worker.pod).hostNetwork === true) {
+    const [nodeAddress] = worker.context.options.nodeIps();
+    if (nodeAddress === undefined || !anyRunning(worker.state())) throw missing;
+    return { nodeAddress };
+  }
+  if (sandbox.netnsPath === "") throw missing;
+  // A proxy reaches what the pod shows to others, and not its loopback.
+  return { netns: holdNamespace(sandbox.netnsPath), hosts: proxied ? sandbox.ips : LOOPBACK };
 }
 
 /** A stream that reads on only when the client takes, and stops when it leaves. */
@@ -159,10 +193,13 @@ class NodeHandler implements NodeLink {
     return { kind: "PodList", apiVersion: "v1", metadata: {}, items };
   }
 
+  /** The pod of this name, and with this UID where one is given: another may have its name now. */
   #worker(place: Place): PodWork {
+    const uid = place.query.get("uid");
     for (const worker of this.#options.kubelet.workers.values()) {
       const { namespace, name } = worker.record;
-      if (worker.exists && namespace === place.namespace && name === place.pod) return worker;
+      if (!worker.exists || namespace !== place.namespace || name !== place.pod) continue;
+      if (uid === null || uid === (worker.shown ?? worker.pod).metadata.uid) return worker;
     }
     throw new NodeError(404, `pod "${place.pod}" not found on this node`);
   }
@@ -207,11 +244,9 @@ class NodeHandler implements NodeLink {
     const { runtime, clock } = this.#options;
     const { query } = place;
     if (place.what === "portForward") {
-      const { netnsPath, ips } = worker.record.sandbox ?? {};
-      const port = number(query, "port") ?? 0;
-      // A proxy reaches what the pod shows to others. On the node's network loopback is the node's.
-      const host = flag(query, "proxy") && !netnsPath ? ips?.[0] : undefined;
-      return forwardPort({ netnsPath, host, port, secure: flag(query, "tls"), clock });
+      const port = portOf(query);
+      const to = reachOf(worker, flag(query, "proxy"));
+      return forwardPort({ to, port, secure: flag(query, "tls"), clock });
     }
     const id = this.#runningId(worker, place.container);
     const stdin = flag(query, "stdin") || flag(query, "input");

@@ -11,7 +11,8 @@ import type { Channel } from "#base/channel.ts";
  * `/portForward/NS/POD?port=N` by `open`. A channel of exec and attach carries v5.channel.k8s.io
  * messages whole (first byte: 0 stdin, 1 stdout, 2 stderr, 3 error Status, 4 resize, 255 close of a
  * channel); one of portForward plain bytes, which the node wraps in TLS with `&tls=1`. With
- * `&proxy=1` a pod on the node's network is reached by its address instead of by loopback.
+ * `&proxy=1` a pod is reached by its address instead of by its loopback. With `&uid=UID` only the
+ * pod that has it is meant.
  */
 export interface NodeLink {
   fetch(request: Request): Promise<Response>;

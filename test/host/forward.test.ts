@@ -17,7 +17,8 @@ test("an answer comes whole, with its end, also where the client has ended first
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address() as AddressInfo;
   for (let round = 0; round < ROUNDS; round++) {
-    const options = { netnsPath: undefined, port, secure: false, clock: realClock };
+    const to = { nodeAddress: "127.0.0.1" };
+    const options = { to, port, secure: false, clock: realClock };
     const channel = await forwardPort(options);
     await channel.send(Buffer.from("hello"));
     channel.end();
@@ -42,7 +43,8 @@ test("a client that leaves is heard though the port takes nothing", async () => 
   const server = createServer((socket) => socket.pause().on("error", () => undefined));
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const { port } = server.address() as AddressInfo;
-  const options = { netnsPath: undefined, port, secure: false, clock: realClock };
+  const to = { nodeAddress: "127.0.0.1" };
+  const options = { to, port, secure: false, clock: realClock };
   const channel = await forwardPort(options);
   let sentAtMs = performance.now();
   const pouring = (async () => {

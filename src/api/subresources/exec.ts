@@ -59,8 +59,8 @@ async function serve(core: Core, call: Call, what: "exec" | "attach"): Promise<R
   const pod = await podOf(core, call);
   const container = containerOf(pod, call.query.get("container"));
   const link = await linkOf(core, pod);
-  const { namespace = "", name } = pod.metadata;
-  const path = `/${what}/${namespace}/${name}/${container}?${params}`;
+  const { namespace = "", name, uid } = pod.metadata;
+  const path = `/${what}/${namespace}/${name}/${container}?${params}&uid=${uid}`;
   return joinStream(call, link, path, params);
 }
 

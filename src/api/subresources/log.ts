@@ -50,7 +50,8 @@ async function serve(core: Core, call: Call): Promise<Response> {
   const pod = await podOf(core, call);
   const container = containerOf(pod, call.query.get("container"));
   if (!pod.spec?.nodeName) return new Response("", { headers: TEXT });
-  const { namespace = "", name } = pod.metadata;
+  const { namespace = "", name, uid } = pod.metadata;
+  params.set("uid", uid);
   const path = `/containerLogs/${namespace}/${name}/${container}?${params}`;
   const { signal } = call.request;
   const link = await linkOf(core, pod);

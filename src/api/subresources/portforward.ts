@@ -39,7 +39,7 @@ async function forward(
   errors: Channel,
 ): Promise<void> {
   try {
-    const node = await target.link.open(`${target.path}?port=${port}`);
+    const node = await target.link.open(`${target.path}&port=${port}`);
     await join(data, node, same, same);
   } catch (error) {
     await errors.send(failure(target, port, error)).catch(() => {});
@@ -100,7 +100,7 @@ async function serveChannels(target: Target, client: Channel, ports: number[]): 
     await client.send(greeting(2 * index));
     await client.send(greeting(2 * index + 1));
     try {
-      const node = await target.link.open(`${target.path}?port=${port}`);
+      const node = await target.link.open(`${target.path}&port=${port}`);
       nodes.push(node);
       void carryBack(node, client, 2 * index);
     } catch (error) {
@@ -128,8 +128,8 @@ async function serve(core: Core, call: Call): Promise<Response> {
   await admitConnect(core, call, "PodPortForwardOptions", ports.length > 0 ? { ports } : {});
   const pod = await podOf(core, call);
   const link = await linkOf(core, pod);
-  const { namespace = "", name } = pod.metadata;
-  const target = { link, path: `/portForward/${namespace}/${name}`, pod: name };
+  const { namespace = "", name, uid } = pod.metadata;
+  const target = { link, path: `/portForward/${namespace}/${name}?uid=${uid}`, pod: name };
   if (wantsSpdy(call.request)) return serveSpdyClient(call, target);
   requireWebSocket(call.request);
   const offered = offeredBy(call.request);

@@ -69,10 +69,12 @@ async function viaPod(
   pod: Stored<Pod>,
   { port, secure }: PodPort,
 ): Promise<Response> {
-  const { namespace = "", name } = pod.metadata;
+  const { namespace = "", name, uid } = pod.metadata;
   const { request } = call;
   const hasBody = request.method !== "GET" && request.method !== "HEAD";
-  const path = `/portForward/${namespace}/${name}?port=${port}&proxy=1${secure ? "&tls=1" : ""}`;
+  const params = new URLSearchParams({ port: String(port), proxy: "1", uid });
+  if (secure) params.set("tls", "1");
+  const path = `/portForward/${namespace}/${name}?${params}`;
   const channel = await openOn(await linkOf(core, pod), path);
   const host = `${pod.status?.podIP ?? name}:${port}`;
   const headers = headersForBackend(request, call.env.remoteAddress);

@@ -19,8 +19,12 @@ const BIG_MESSAGES = 400;
 const BIG_BYTES = 32 * 1024;
 
 /** A container that says where it is, echoes its input and ends with status 7. */
+/** What the node is asked, without the pod's UID. */
+const plain = (path: string): string =>
+  path.replace(/([?&])uid=[0-9a-f-]{36}(?:&|$)/, "$1").replace(/[?&]$/, "");
+
 async function run(channel: Channel, path: string): Promise<void> {
-  await channel.send(message(1, `at ${path}`));
+  await channel.send(message(1, `at ${plain(path)}`));
   if (path.includes("stdin")) {
     for await (const bytes of channel.messages) {
       if (bytes[0] === 255) break;
@@ -59,7 +63,7 @@ const link: NodeLink = {
     if (pathname.endsWith("/waiting")) {
       return new Response("container is waiting to start", { status: 400 });
     }
-    return new Response(`log of ${pathname}${search}\n`);
+    return new Response(`log of ${plain(pathname + search)}\n`);
   },
   async open(path) {
     asked.push(path);
