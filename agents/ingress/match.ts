@@ -2,6 +2,7 @@
 
 import type { Paths, Route, Table } from "#agents/ingress/plan.ts";
 import { HeadError } from "#base/httphead.ts";
+import { percentDecoded } from "#base/percent.ts";
 
 /**
  * As the rules see it: without the query, decoded, without `.` and `..`. @throws HeadError 400 for
@@ -15,13 +16,8 @@ export function pathOf(target: string): string {
 
 /** Bytes that are no UTF-8 stay as they are; what ASCII has is decoded all the same. */
 function decoded(path: string): string {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return path.replace(/%([0-7][0-9a-f])/gi, (_, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-  }
+  const ascii = (_: string, hex: string): string => String.fromCharCode(Number.parseInt(hex, 16));
+  return percentDecoded(path) ?? path.replace(/%([0-7][0-9a-f])/gi, ascii);
 }
 
 /** Some servers take these for `..`: with parameters behind it, or with a backslash beside it. */

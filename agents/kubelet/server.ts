@@ -20,6 +20,7 @@ import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
+import { percentDecoded } from "#base/percent.ts";
 
 export interface NodeHandlerOptions {
   kubelet: Kubelet;
@@ -55,7 +56,7 @@ function placeOf(pathAndQuery: string): Place {
   const [what = "", namespace = "", pod = "", container = ""] = path
     .split("/")
     .slice(1)
-    .map(decodeURIComponent);
+    .map((part) => percentDecoded(part) ?? part);
   return { what, namespace, pod, container, query };
 }
 

@@ -2,9 +2,10 @@
 import { type Document, isScalar, LineCounter, parseDocument, visit } from "yaml";
 import type { Call } from "#api/core.ts";
 import { findDuplicateFields } from "#api/duplicates.ts";
-import { type Named, refuse } from "#api/errors.ts";
+import { type ApiError, type Named, refuse } from "#api/errors.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
+import { isDeeper } from "#resources/patch/values.ts";
 import { decodeProtobuf, ProtobufError } from "#resources/protobuf.ts";
 import type { Json } from "#resources/types.gen.ts";
 
@@ -38,12 +39,20 @@ export async function readText(request: BodySource): Promise<string> {
   return text;
 }
 
+const unrecognized = (why: string): ApiError =>
+  refuse.badRequest(`the object provided is unrecognized: ${why}`);
+
 function parseJson(text: string): Json {
+  let value: Json;
   try {
-    return JSON.parse(text) as Json;
+    value = JSON.parse(text) as Json;
   } catch (error) {
-    throw refuse.badRequest(`the object provided is unrecognized: ${messageOf(error)}`);
+    throw unrecognized(messageOf(error));
   }
+  // Each level takes two characters: a short text has few levels.
+  const max = limits.objectDepthMax;
+  if (text.length > 2 * max && isDeeper(value, max)) throw unrecognized("exceeded max depth");
+  return value;
 }
 
 /** Keys that a map sets twice, in the words of Go's YAML decoder. */
@@ -64,13 +73,34 @@ function doubledKeys(document: Document, lines: LineCounter): string[] {
   return found;
 }
 
-/** @throws ApiError 400 for an alias of nothing, or too many. */
-function plainOf(document: Document): Json {
-  try {
-    return document.toJS({ maxAliasCount: 100 }) as Json;
-  } catch (error) {
-    throw refuse.badRequest(`error converting YAML to JSON: yaml: ${messageOf(error)}`);
+const noYaml = (why: string): ApiError =>
+  refuse.badRequest(`error converting YAML to JSON: yaml: ${why}`);
+
+/** What is left of a size that is more than the text's, as aliases make it. Goes no further. */
+function leftOf(value: Json, left: number): number {
+  if (typeof value === "string") return left - value.length;
+  if (typeof value !== "object" || value === null) return left - 1;
+  let rest = left - 1;
+  for (const key in value) {
+    rest = leftOf((value as Record<string, Json>)[key] as Json, rest - key.length);
+    if (rest < 0) return rest;
   }
+  return rest;
+}
+
+/** @throws ApiError 400 for an alias of nothing, and for what is too large or deep as JSON. */
+function plainOf(document: Document): Json {
+  let value: Json;
+  try {
+    value = document.toJS({ maxAliasCount: 100 }) as Json;
+    if (leftOf(value, limits.requestBodyBytesMax) >= 0) {
+      if (isDeeper(value, limits.objectDepthMax)) throw new Error("exceeded max depth");
+      return value;
+    }
+  } catch (error) {
+    throw noYaml(messageOf(error));
+  }
+  throw noYaml("document contains excessive aliasing");
 }
 
 /** YAML as JSON would have it: times stay text, one document only. */
@@ -83,9 +113,7 @@ export function parseYaml(text: string): { readonly value: Json; doubled(): stri
     lineCounter,
   });
   const [problem] = document.errors;
-  if (problem !== undefined) {
-    throw refuse.badRequest(`error converting YAML to JSON: yaml: ${messageOf(problem)}`);
-  }
+  if (problem !== undefined) throw noYaml(messageOf(problem));
   const value = plainOf(document);
   return { value, doubled: () => doubledKeys(document, lineCounter) };
 }
@@ -120,7 +148,7 @@ async function readProtobuf(request: BodySource): Promise<Json> {
     return decodeProtobuf(bytes);
   } catch (error) {
     if (!(error instanceof ProtobufError)) throw error;
-    throw refuse.badRequest(`the object provided is unrecognized: ${messageOf(error)}`);
+    throw unrecognized(messageOf(error));
   }
 }
 

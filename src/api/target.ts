@@ -1,5 +1,6 @@
 /** Paths of the resource API, taken apart by hand: this runs for every request. */
 import { refuse } from "#api/errors.ts";
+import { percentDecoded } from "#base/percent.ts";
 
 export interface Target {
   readonly group: string;
@@ -24,10 +25,8 @@ type Draft = { -readonly [Field in keyof Target]: Target[Field] };
  */
 function decode(segment: string): string {
   if (!segment.includes("%")) return segment;
-  let text: string;
-  try {
-    text = decodeURIComponent(segment);
-  } catch {
+  const text = percentDecoded(segment);
+  if (text === undefined) {
     throw refuse.badRequest(`malformed percent-encoding in the path: ${JSON.stringify(segment)}`);
   }
   if (text.includes("/") || text === "." || text === "..") throw refuse.noPath();

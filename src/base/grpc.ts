@@ -4,6 +4,7 @@
  */
 import { TimeoutError } from "#base/errors.ts";
 import { type Endpoint, Http2Connection, type OpenRequest } from "#base/http2.ts";
+import { percentDecoded } from "#base/percent.ts";
 
 /** Status codes that callers branch on (grpc.io, status codes). */
 export const grpcCodes = {
@@ -109,13 +110,8 @@ function statusOf(headers: Readonly<Record<string, string>>): Status | undefined
   const code = headers["grpc-status"];
   if (code === undefined) return undefined;
   const text = headers["grpc-message"] ?? "";
-  let message = text;
-  try {
-    message = decodeURIComponent(text);
-  } catch {
-    // Not percent-encoded: the text itself is the best there is.
-  }
-  return { code: Number(code), message };
+  // Where it is not well encoded, the text itself is the best there is.
+  return { code: Number(code), message: percentDecoded(text) ?? text };
 }
 
 class Client implements TalkingGrpc {

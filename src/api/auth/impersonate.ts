@@ -5,6 +5,7 @@
 import type { Authorizer } from "#api/auth/authorize.ts";
 import type { UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
+import { percentDecoded } from "#base/percent.ts";
 
 const EXTRA = "impersonate-extra-";
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
@@ -22,16 +23,23 @@ const listOf = (header: string | null): string[] =>
     .map((each) => each.trim())
     .filter((each) => each !== "");
 
+/** A key that is not well encoded counts as it is written, as upstream. */
+function extraOf(headers: Headers): Record<string, string[]> {
+  const entries: Array<[string, string[]]> = [];
+  headers.forEach((value, name) => {
+    if (!name.startsWith(EXTRA)) return;
+    const key = name.slice(EXTRA.length);
+    entries.push([(percentDecoded(key) ?? key).toLowerCase(), listOf(value)]);
+  });
+  // Defines each key: an assignment to `__proto__` would hide it from the authorizer.
+  return Object.fromEntries(entries);
+}
+
 function wantedOf(headers: Headers): Wanted | undefined {
   const name = headers.get("impersonate-user") ?? "";
   const groups = listOf(headers.get("impersonate-group"));
   const uid = headers.get("impersonate-uid") ?? undefined;
-  const extra: Record<string, string[]> = {};
-  headers.forEach((value, key) => {
-    if (key.startsWith(EXTRA)) {
-      extra[decodeURIComponent(key.slice(EXTRA.length)).toLowerCase()] = listOf(value);
-    }
-  });
+  const extra = extraOf(headers);
   if (name === "") {
     if (groups.length === 0 && uid === undefined && Object.keys(extra).length === 0) {
       return undefined;

@@ -55,7 +55,8 @@ function assign(pod: Pod, binding: Binding, name: string, now: string): Pod {
 
 function check(binding: Binding): void {
   const causes = [];
-  const { kind, name } = binding.target;
+  // The body may have left it out, whatever its type says.
+  const { kind, name }: { kind?: string; name?: string } = binding.target ?? {};
   if (kind && kind !== "Node") causes.push(notSupported("target.kind", kind, ["Node"]));
   if (!name) causes.push(required("target.name"));
   if (causes.length > 0) throw refuse.invalid(bindings, binding.metadata?.name ?? "", causes);

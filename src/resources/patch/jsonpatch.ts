@@ -7,6 +7,7 @@ import { limits } from "#base/limits.ts";
 import {
   deepCopy,
   deepEqual,
+  isDeeper,
   isObject,
   type JsonObject,
   member,
@@ -66,6 +67,11 @@ function indexOf(token: string, length: number): number {
   return index < 0 ? index + length : index;
 }
 
+/** Operations may put deep values into deep ones. */
+function checkDepth(value: Json): void {
+  if (isDeeper(value, limits.objectDepthMax)) throw unprocessable("exceeded max depth");
+}
+
 /** The document under way. Containers are copied the first time that they change. */
 class Draft {
   root: Json;
@@ -117,6 +123,7 @@ class Draft {
 
   /** A copy that shares nothing; many copies of copies would grow without end. */
   copyOf(value: Json): Json {
+    checkDepth(value);
     this.#copiedBytes += JSON.stringify(value).length;
     if (this.#copiedBytes > limits.requestBodyBytesMax) {
       const text = "Unable to complete the copy, the accumulated size increase of copy is";
@@ -231,5 +238,6 @@ export function applyJsonPatch(doc: Json, ops: Json): Json {
     if (run === undefined) throw unprocessable(`Unexpected kind: ${operation.op}`);
     run(draft, operation);
   }
+  checkDepth(draft.root);
   return draft.root;
 }

@@ -79,3 +79,12 @@ export function goText(value: Json | undefined): string {
   const keys = Object.keys(value).sort();
   return `map[${keys.map((key) => `${key}:${goText(value[key])}`).join(" ")}]`;
 }
+
+/** Whether it has more levels than that; looks no deeper itself. */
+export function isDeeper(value: Json, levels: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (levels === 0) return true;
+  if (Array.isArray(value)) return value.some((item) => isDeeper(item, levels - 1));
+  for (const key in value) if (isDeeper(value[key] as Json, levels - 1)) return true;
+  return false;
+}
