@@ -8,9 +8,29 @@ import { rulesFor } from "#api/auth/rbac.ts";
 import { uncovered } from "#api/auth/rules.ts";
 import { refuse } from "#api/errors.ts";
 import { sameJson } from "#api/json.ts";
+import { metadataOf } from "#api/meta.ts";
+import type { ApiObject } from "#resources/meta.ts";
 import type { ClusterRole, PolicyRule, Role, RoleBinding } from "#resources/types.gen.ts";
 
 const GROUP = "rbac.authorization.k8s.io";
+
+/** An aggregationRule can gather any rule that somebody else writes later. */
+const EVERY_RIGHT: readonly PolicyRule[] = [
+  { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
+  { verbs: ["*"], nonResourceURLs: ["*"] },
+];
+
+/** Garbage collection changes owners and finalizers of roles whose rights it does not hold. */
+function onlyForCollection(object: ApiObject, old: ApiObject): boolean {
+  const bare = (of: ApiObject): ApiObject => {
+    const metadata = { ...metadataOf(of) };
+    for (const field of ["resourceVersion", "managedFields", "ownerReferences", "finalizers"]) {
+      delete metadata[field as keyof typeof metadata];
+    }
+    return { ...of, metadata };
+  };
+  return sameJson(bare(object), bare(old));
+}
 
 function shown(rules: readonly PolicyRule[]): string {
   const quote = (values: readonly string[] = []): string =>
@@ -60,23 +80,20 @@ export const rbacEscalation: MakePlugin = (core) => {
   }
 
   async function checkRole(attributes: Attributes): Promise<void> {
+    const { user, namespace, resource, name } = attributes;
     const role = attributes.object as Role | ClusterRole;
-    const old = attributes.old as Role | undefined;
-    if (old !== undefined && sameJson(role.rules ?? [], old.rules ?? [])) return;
-    if (await may(attributes, "escalate", attributes.resource.kind.plural, attributes.name)) return;
+    if (await may(attributes, "escalate", resource.kind.plural, name)) return;
     refuseUncovered(attributes, role.rules ?? []);
+    const old = attributes.old as ClusterRole | undefined;
+    const gathers = (of: ClusterRole | undefined): boolean => of?.aggregationRule !== undefined;
+    if (!gathers(role) && !gathers(old)) return;
+    if (uncovered(rulesFor(roles, user, namespace), EVERY_RIGHT).length === 0) return;
+    const why = "must have cluster-admin privileges to use the aggregationRule";
+    throw refuse.forbidden(resource.kind, name, why);
   }
 
   async function checkBinding(attributes: Attributes): Promise<void> {
     const binding = attributes.object as RoleBinding;
-    const old = attributes.old as RoleBinding | undefined;
-    if (
-      old !== undefined &&
-      sameJson(binding.roleRef, old.roleRef) &&
-      sameJson(binding.subjects ?? [], old.subjects ?? [])
-    ) {
-      return;
-    }
     const { roleRef } = binding;
     const plural = roleRef.kind === "ClusterRole" ? "clusterroles" : "roles";
     if (await may(attributes, "bind", plural, roleRef.name)) return;
@@ -90,10 +107,10 @@ export const rbacEscalation: MakePlugin = (core) => {
   return {
     name: "RBACEscalation",
     validate(attributes) {
-      const { resource, operation, object, user } = attributes;
+      const { resource, operation, object, old, user } = attributes;
       if (resource.kind.group !== GROUP || object === undefined) return;
       if (operation !== "CREATE" && operation !== "UPDATE") return;
-      if (isMaster(user)) return;
+      if (isMaster(user) || (old !== undefined && onlyForCollection(object, old))) return;
       return resource.kind.plural.endsWith("bindings")
         ? checkBinding(attributes)
         : checkRole(attributes);

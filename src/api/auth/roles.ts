@@ -44,12 +44,12 @@ export interface Roles {
 function matches(subject: RbacV1Subject, user: UserInfo, namespace: string | undefined): boolean {
   switch (subject.kind) {
     case "User":
-      return subject.name === "*" || subject.name === user.name;
+      return subject.name === user.name;
     case "Group":
       return user.groups.includes(subject.name);
     case "ServiceAccount": {
-      const from = subject.namespace ?? namespace ?? "";
-      return user.name === `system:serviceaccount:${from}:${subject.name}`;
+      const from = subject.namespace || namespace;
+      return from !== undefined && user.name === `system:serviceaccount:${from}:${subject.name}`;
     }
     default:
       return false;
