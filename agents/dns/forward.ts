@@ -2,11 +2,13 @@
  * Asks other servers, with a cache in front: one question under way at a time for each name, the
  * next server when one does not answer, an old answer when none does.
  */
+
 import { AnswerCache } from "#agents/dns/cache.ts";
 import type { Upstream } from "#agents/dns/upstreams.ts";
 import type { Query } from "#agents/dns/wire.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
@@ -32,7 +34,8 @@ const nameOf = ({ address, port }: Upstream): string => `${address} ${port}`;
 function keyOf(question: Uint8Array, query: Query, stream: boolean): string {
   const rest = Buffer.from(question.subarray(query.end)).toString("latin1");
   const flags = query.flags & 0x0110;
-  return `${stream ? "t" : "u"} ${query.name} ${query.type} ${query.class} ${flags} ${rest}`;
+  const numbers = `${stream ? "t" : "u"} ${query.type} ${query.class} ${flags}`;
+  return compoundKey(numbers, query.name, rest);
 }
 
 export class Forwarder {

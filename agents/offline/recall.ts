@@ -2,9 +2,11 @@
  * A Fetch that remembers the objects which pods need to start (ConfigMaps, Secrets, volumes, tokens
  * of service accounts), and answers with them while the server is away.
  */
+
 import type { Vault } from "#agents/offline/vault.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Fetch } from "#client/client.ts";
@@ -34,7 +36,8 @@ async function nameOf(request: Request): Promise<string | undefined> {
   }
   if (request.method !== "POST" || !TOKEN.test(pathname)) return undefined;
   const { spec } = (await request.clone().json()) as TokenQuestion;
-  return `token ${pathname} ${spec?.audiences?.join(",")} ${spec?.boundObjectRef?.uid}`;
+  const about = compoundKey(spec?.boundObjectRef?.uid, ...(spec?.audiences ?? []));
+  return `token ${pathname} ${about}`;
 }
 
 /** No answer about the object: the server cannot serve now. */

@@ -4,6 +4,7 @@
  * leaves an image that containerd holds to be complete while its files are empty, for good
  * (containerd#8973).
  */
+
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { Caller, type CallerOptions } from "#agents/runtime/caller.ts";
 import type { Containerd } from "#agents/runtime/containerd.ts";
@@ -12,6 +13,7 @@ import { type ImageName, parseImageName } from "#agents/runtime/names.ts";
 import { type ImageInfo, RuntimeError } from "#agents/runtime/runtime.ts";
 import type { Suspects } from "#agents/runtime/suspects.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 
@@ -65,7 +67,7 @@ export class Puller {
   }
 
   pull(name: string, auth?: Credentials): Promise<ImageInfo> {
-    const key = auth === undefined ? name : `${name} ${auth.username} ${auth.password}`;
+    const key = compoundKey(name, auth?.username, auth?.password);
     const active = this.#active.get(key);
     if (active !== undefined) return active;
     const pulling = this.#pull(name, auth).finally(() => this.#active.delete(key));

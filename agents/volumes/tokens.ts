@@ -1,7 +1,9 @@
 /** Service account tokens of pods, asked for once and renewed at four fifths of their life. */
+
 import type { ServiceToken } from "#agents/volumes/render.ts";
 import type { VolumeRequest } from "#agents/volumes/volumes.ts";
 import type { Clock } from "#base/clock.ts";
+import { compoundKey } from "#base/key.ts";
 import type { Client } from "#client/client.ts";
 import { serviceAccounts } from "#resources/kinds/serviceaccount.ts";
 import type { TokenRequest } from "#resources/types.gen.ts";
@@ -23,7 +25,7 @@ export class Tokens {
 
   async get(request: VolumeRequest, audience: string, seconds: number): Promise<ServiceToken> {
     const { name, namespace = "", uid } = request.pod.metadata;
-    const key = [uid, audience, seconds].join("|");
+    const key = compoundKey(uid, audience, String(seconds));
     const known = this.#known.get(key);
     if (known !== undefined && known.renewAtMs > this.#clock.now()) return known;
     const account = request.pod.spec?.serviceAccountName || "default";

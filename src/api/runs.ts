@@ -3,8 +3,10 @@
  * change in one place leaves the runs of other places as they are; what a run is packed to is kept
  * for a while, for whoever lists the same next.
  */
+
 import type { Packed } from "#api/gzip.ts";
 import type { Cancel, Clock } from "#base/clock.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Item } from "#store/store.ts";
 
@@ -39,7 +41,7 @@ export class Run {
 }
 
 /** Lists of some of the same items have runs of their own, also where these begin with the same. */
-const idOf = (first = "", last = ""): string => `${first} ${last}`;
+const idOf = (first = "", last = ""): string => compoundKey(first, last);
 
 const HASH = 31;
 /** A run may end after one of so many keys. */

@@ -2,9 +2,11 @@
  * Shared caches (informers): list, then watch with bookmarks; list again where the watch lost its
  * place. An event is parsed once a process, however many parts look at the kind.
  */
+
 import { backoffMs } from "#base/backoff.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type {
@@ -268,22 +270,17 @@ class LiveCache<T extends ApiObject> implements Cache<T> {
   }
 }
 
-/** How an id ends for a cache of everything. */
-const PLAIN = "||||";
-
 const EVERYTHING: ListQuery = {};
 const METADATA: ListQuery = { metadataOnly: true };
 
-const idOf = (kind: Kind, query: ListQuery): string =>
-  [
-    kind.group,
-    kind.version,
-    kind.plural,
-    query.namespace,
-    query.labelSelector,
-    query.fieldSelector,
-    query.metadataOnly,
-  ].join("|");
+/** With what every id of a cache of this kind begins, and no id of another kind. */
+const kindId = ({ group, version, plural }: Kind): string => compoundKey(group, version, plural);
+
+const idOf = (kind: Kind, query: ListQuery): string => {
+  const { namespace, labelSelector, fieldSelector, metadataOnly } = query;
+  const what = metadataOnly === true ? "metadata" : undefined;
+  return kindId(kind) + compoundKey(namespace, labelSelector, fieldSelector, what);
+};
 
 export function createCaches(options: CachesOptions): Caches {
   // What an id leads to has the type of its kind, which a map cannot tell.
@@ -327,7 +324,7 @@ export function createCaches(options: CachesOptions): Caches {
     },
     drop(kind) {
       forget();
-      const prefix = idOf(kind, EVERYTHING).slice(0, -PLAIN.length);
+      const prefix = kindId(kind);
       for (const [id, cache] of ends) {
         if (!id.startsWith(prefix)) continue;
         cache.stop();

@@ -2,9 +2,11 @@
  * Events about objects, counted instead of repeated and combined when alike, as client-go's
  * recorder does. Sending never holds up nor fails the work that it tells of.
  */
+
 import { keepNewest } from "#base/bounded.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import { type Client, isNotFound } from "#client/client.ts";
@@ -83,7 +85,7 @@ function referenceTo(note: EventNote): ObjectReference {
 
 const subjectOf = ({ about, fieldPath = "" }: EventNote): string => {
   const m = about.metadata;
-  return [about.kind, m?.namespace, m?.name, m?.uid, fieldPath].join("|");
+  return compoundKey(about.kind, m?.namespace, m?.name, m?.uid, fieldPath);
 };
 
 class EventRecorder implements Recorder {
@@ -122,7 +124,7 @@ class EventRecorder implements Recorder {
 
   /** The note itself, or the combined one when too many differ only in their message. */
   #combined(note: EventNote): EventNote & { key: string } {
-    const group = [subjectOf(note), note.type, note.reason].join("|");
+    const group = compoundKey(subjectOf(note), note.type, note.reason);
     const nowMs = this.#options.clock.monotonic();
     let seen = this.#similar.take(group);
     if (seen === undefined || nowMs - seen.sinceMs > limits.eventSimilarWindowMs) {
@@ -135,7 +137,7 @@ class EventRecorder implements Recorder {
       return { ...note, message, key: group };
     }
     seen.messages.add(note.message);
-    return { ...note, key: `${group}|${note.message}` };
+    return { ...note, key: compoundKey(group, note.message) };
   }
 
   /** Counts an event that was sent before. False where it is there no more. */

@@ -3,7 +3,9 @@
  * asks again pays only for what changed since. A write costs nothing here, and what is remembered
  * holds no item that the history does not hold.
  */
+
 import { assert } from "#base/assert.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { History } from "#store/history.ts";
 import type { Objects } from "#store/objects.ts";
@@ -74,7 +76,7 @@ export class Selections {
 
   /** All items that the filter chooses now, at `revision`. */
   list(asked: Asked, revision: number, objects: Objects, history: History): readonly Item[] {
-    const id = `${asked.prefix} ${asked.name}`;
+    const id = compoundKey(asked.prefix, asked.name);
     const known = this.#chosen.get(id);
     if (known?.revision === revision) {
       this.#chosen.delete(id);

@@ -4,6 +4,7 @@ import { BoundedMap } from "#api/auth/cache.ts";
 import { followChanges } from "#api/changes.ts";
 import { peek } from "#api/codec.ts";
 import type { UserInfo } from "#api/core.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import type { Stored } from "#resources/meta.ts";
@@ -145,7 +146,7 @@ export function createRoles(store: Store, log: Log): Roles {
       };
     },
     grants(user) {
-      const key = `${user.name}\n${user.groups.join("\n")}`;
+      const key = compoundKey(user.name, ...user.groups);
       let grants = byUser.get(key);
       if (grants === undefined) {
         grants = compute(user);

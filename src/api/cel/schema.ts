@@ -2,6 +2,7 @@
  * Schemas as types of expressions, and how their values are read: what is an integer, a time,
  * bytes. The bounds in a schema bound what an expression can cost.
  */
+
 import { CelError } from "#api/cel/engine/problems.ts";
 import {
   bool,
@@ -29,6 +30,7 @@ import {
 import { parseDuration, parseTime } from "#api/cel/functions/clockwords.ts";
 import { escapeName } from "#api/cel/names.ts";
 import { isObject } from "#api/json.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import { resolve, type Schema } from "#resources/schema.ts";
 import type { ValidationRule } from "#resources/types.gen.ts";
@@ -253,7 +255,7 @@ function declare(
 ): Declared | undefined {
   const known = cache.get(schema) ?? new Map<string, Declared | undefined>();
   cache.set(schema, known);
-  const key = `${name}\n${root}\n${style.loose}`;
+  const key = compoundKey(name, String(root), String(style.loose));
   if (known.has(key)) return known.get(key);
   const ref = schema.$ref;
   const made =

@@ -1,5 +1,7 @@
 /** Which level a request belongs to, and which flow of it: by the first FlowSchema that fits. */
+
 import type { UserInfo } from "#api/core.ts";
+import { compoundKey } from "#base/key.ts";
 import type { FlowSchema } from "#resources/types.gen.ts";
 
 export interface Asked {
@@ -92,7 +94,7 @@ export function classify(
         : method === "ByNamespace"
           ? asked.target?.namespace
           : "";
-    return { level, flow: `${metadata?.name}/${own ?? ""}` };
+    return { level, flow: compoundKey(metadata?.name, own) };
   }
   return undefined;
 }

@@ -1,4 +1,5 @@
 /** Priority and fairness: the API's own objects say who waits for whom. */
+
 import { isMaster } from "#api/auth/authorize.ts";
 import type { Core, UserInfo } from "#api/core.ts";
 import { insistOnWrites, settle } from "#api/ensure.ts";
@@ -7,6 +8,7 @@ import { type Asked, classify, inOrder, type Sorted } from "#api/fair/classify.t
 import { CATCH_ALL, defaultLevels, defaultSchemas, planLevels } from "#api/fair/levels.ts";
 import { FairQueues } from "#api/fair/queues.ts";
 import { follow } from "#api/follow.ts";
+import { compoundKey } from "#base/key.ts";
 import { limits } from "#base/limits.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
 import type { FlowSchema, PriorityLevelConfiguration } from "#resources/types.gen.ts";
@@ -49,8 +51,10 @@ export function createFlowControl(core: Core): FlowControl {
 
   function sort(asked: Asked): Sorted {
     const { target, verb, user } = asked;
-    const of = target ? `${target.group}/${target.plural}/${target.subresource}` : asked.path;
-    const key = `${verb} ${of} ${target?.namespace}`;
+    const key =
+      target === undefined
+        ? compoundKey(verb, asked.path)
+        : compoundKey(verb, target.group, target.plural, target.subresource, target.namespace);
     let known = sorted.get(user);
     if (known === undefined || known.size > SORTED_MAX) {
       known = new Map();
@@ -60,7 +64,7 @@ export function createFlowControl(core: Core): FlowControl {
     if (found === undefined) {
       found = classify(ordered, asked, (name) => queues.has(name)) ?? {
         level: CATCH_ALL,
-        flow: user.name,
+        flow: compoundKey(user.name),
       };
       known.set(key, found);
     }

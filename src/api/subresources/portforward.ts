@@ -2,6 +2,7 @@
  * Port-forward: SPDY streams in a WebSocket (KEP-4006), as kubectl does it, and the older form of
  * two channels a port, as the client libraries do it.
  */
+
 import { admitConnect } from "#api/connect.ts";
 import type { Call, Core } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
@@ -13,6 +14,7 @@ import { linkOf, podOf } from "#api/stream/target.ts";
 import type { Subresource } from "#api/subresources/subresource.ts";
 import type { Channel } from "#base/channel.ts";
 import { messageOf } from "#base/errors.ts";
+import { compoundKey } from "#base/key.ts";
 
 const TUNNEL = "SPDY/3.1+portforward.k8s.io";
 const PORTS = "portforward.k8s.io";
@@ -57,7 +59,7 @@ function serveTunnel(target: Target, client: Channel): void {
     if (!isPort(port) || (streamtype !== "data" && streamtype !== "error")) {
       return channel.abort("no stream of a port");
     }
-    const id = `${requestid}/${port}`;
+    const id = compoundKey(requestid, String(port));
     const pair = { ...waiting.get(id), [streamtype]: channel };
     const { data, error } = pair;
     if (data === undefined || error === undefined) {

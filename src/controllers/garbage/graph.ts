@@ -29,7 +29,10 @@ export function graphKinds(caches: Caches): readonly Kind[] {
 export const idOf = (kind: Kind, key: string): string => `${resourceOf(kind)}|${key}`;
 
 export function parseId(id: string, caches: Caches): { kind: Kind; key: string } | undefined {
-  const [resource = "", key = ""] = id.split("|");
+  // A name may contain the separator, a resource may not.
+  const end = id.indexOf("|");
+  const resource = id.slice(0, end);
+  const key = id.slice(end + 1);
   const kind = graphKinds(caches).find((one) => resourceOf(one) === resource);
   return kind === undefined ? undefined : { kind, key };
 }
