@@ -2,12 +2,12 @@
  * A node's agent writes about its own node and its own pods, and nothing else.
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#noderestriction
  */
+import { forbid, nodePods } from "#api/admission/nodepods.ts";
 import type { Attributes, MakePlugin } from "#api/admission.ts";
 import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
-import { refuse } from "#api/errors.ts";
 import { sameJson } from "#api/json.ts";
 import { SIZE, SIZE_HELD, VOLUME_FINALIZER } from "#resources/localvolume.ts";
-import type { Node, PersistentVolume, Pod } from "#resources/types.gen.ts";
+import type { Node, PersistentVolume, PersistentVolumeClaim } from "#resources/types.gen.ts";
 
 const RESERVED = /^(.*\.)?(node-restriction\.kubernetes\.io)\//;
 /** Labels below kubernetes.io that a node may give itself. */
@@ -48,10 +48,41 @@ function heldPart({ metadata, spec }: PersistentVolume): object {
   return { annotations, finalizers, labels, ownerReferences, spec };
 }
 
-export const nodeRestriction: MakePlugin = () => {
-  const forbid = ({ resource, name }: Attributes, why: string): never => {
-    throw refuse.forbidden(resource.kind, name, why);
+/** Fields that other parts of the cluster decide by, in the order in which they are looked at. */
+function decidedElsewhere(node: Node | undefined): Record<string, unknown> {
+  const { ownerReferences = [], finalizers = [] } = node?.metadata ?? {};
+  const { taints = [], podCIDR, podCIDRs = [], configSource, ...rest } = node?.spec ?? {};
+  return {
+    ownerReferences,
+    finalizers,
+    "spec.podCIDR": podCIDR ?? "",
+    "spec.podCIDRs": podCIDRs,
+    "spec.configSource": configSource ?? null,
+    taints,
+    spec: rest,
   };
+}
+/** A node that registers itself says these; from then on they are the administrator's. */
+const SAID_AT_FIRST = new Set(["taints", "spec"]);
+
+/** The part of a claim that a node may not write: all but what the volume's growth says. */
+function claimPart({ metadata = {}, spec, status = {} }: PersistentVolumeClaim): object {
+  const { resourceVersion: _, managedFields: __, ...kept } = metadata;
+  const { capacity, conditions, allocatedResources, allocatedResourceStatuses, ...rest } = status;
+  return { metadata: kept, spec, status: rest };
+}
+
+export const nodeRestriction: MakePlugin = (core) => {
+  const { checkPod } = nodePods(core);
+
+  function checkParts(attributes: Attributes, nodeName: string, node: Node, old?: Node): void {
+    const before = decidedElsewhere(old);
+    for (const [part, value] of Object.entries(decidedElsewhere(node))) {
+      if (sameJson(value, before[part])) continue;
+      if (old === undefined && SAID_AT_FIRST.has(part)) continue;
+      forbid(attributes, `node "${nodeName}" is not allowed to modify ${part}`);
+    }
+  }
 
   function checkNode(attributes: Attributes, nodeName: string): void {
     const { operation, name } = attributes;
@@ -62,38 +93,11 @@ export const nodeRestriction: MakePlugin = () => {
     }
     const node = attributes.object as Node;
     const old = attributes.old as Node | undefined;
+    checkParts(attributes, nodeName, node, old);
     const stray = changedLabels(node, old).filter((label) => !mayChange(label));
     if (stray.length > 0) {
       forbid(attributes, `is not allowed to modify labels: ${stray.sort().join(", ")}`);
     }
-    if (old !== undefined && !sameJson(node.spec?.taints ?? [], old.spec?.taints ?? [])) {
-      forbid(attributes, `node "${nodeName}" is not allowed to modify taints`);
-    }
-  }
-
-  function checkPod(attributes: Attributes, nodeName: string): void {
-    const { operation, subresource, object, old } = attributes;
-    const pod = (object ?? old) as Pod | undefined;
-    if (operation === "CREATE" && subresource === "") {
-      if (pod?.metadata?.annotations?.["kubernetes.io/config.mirror"] === undefined) {
-        forbid(
-          attributes,
-          `pod does not have "kubernetes.io/config.mirror" annotation, node "${nodeName}" ` +
-            `can only create mirror pods`,
-        );
-      }
-      if (pod?.spec?.nodeName !== nodeName) {
-        forbid(
-          attributes,
-          `node "${nodeName}" can only create pods with spec.nodeName set to itself`,
-        );
-      }
-      return;
-    }
-    const bound = ((old ?? object) as Pod | undefined)?.spec?.nodeName;
-    if (bound === nodeName) return;
-    const act = operation === "DELETE" ? "delete" : "update status for";
-    forbid(attributes, `node "${nodeName}" can only ${act} pods with spec.nodeName set to itself`);
   }
 
   function checkOwn(attributes: Attributes, nodeName: string, what: string): void {
@@ -109,10 +113,24 @@ export const nodeRestriction: MakePlugin = () => {
     forbid(attributes, `node "${nodeName}" can only tell the size of a volume, or let go of it`);
   }
 
-  function check(attributes: Attributes, nodeName: string): void {
+  function checkClaim(attributes: Attributes, nodeName: string): void {
+    const next = attributes.object as PersistentVolumeClaim | undefined;
+    const old = attributes.old as PersistentVolumeClaim | undefined;
+    if (attributes.subresource !== "status") forbid(attributes, "may only update PVC status");
+    if (next !== undefined && old !== undefined && sameJson(claimPart(next), claimPart(old)))
+      return;
+    const why = "is not allowed to update fields other than status.capacity and status.conditions";
+    forbid(attributes, `node "${nodeName}" ${why}`);
+  }
+
+  function check(attributes: Attributes, nodeName: string): void | Promise<void> {
     const { bucket } = attributes.resource;
+    if (nodeName === "") {
+      forbid(attributes, `could not determine node from user "${attributes.user.name}"`);
+    }
+    if (bucket === "core/pods") return checkPod(attributes, nodeName);
     if (bucket === "core/nodes") checkNode(attributes, nodeName);
-    else if (bucket === "core/pods") checkPod(attributes, nodeName);
+    else if (bucket === "core/persistentvolumeclaims") checkClaim(attributes, nodeName);
     else if (bucket === "coordination.k8s.io/leases") checkOwn(attributes, nodeName, "node lease");
     else if (bucket === "core/persistentvolumes") checkVolume(attributes, nodeName);
     else if (bucket === "storage.k8s.io/csinodes") checkOwn(attributes, nodeName, "CSINode");
@@ -122,7 +140,7 @@ export const nodeRestriction: MakePlugin = () => {
     name: "NodeRestriction",
     validate(attributes) {
       const nodeName = nodeNameOf(attributes.user);
-      if (nodeName !== undefined) check(attributes, nodeName);
+      return nodeName === undefined ? undefined : check(attributes, nodeName);
     },
   };
 };

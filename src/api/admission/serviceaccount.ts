@@ -3,6 +3,7 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/admission-controllers/#serviceaccount
  */
 import type { Attributes, MakePlugin } from "#api/admission.ts";
+import { isMirror, referenceOf } from "#api/auth/podrefs.ts";
 import { peek } from "#api/codec.ts";
 import { ensure } from "#api/ensure.ts";
 import { refuse } from "#api/errors.ts";
@@ -14,7 +15,6 @@ import type { Container, Pod, ServiceAccount, Volume } from "#resources/types.ge
 const DEFAULT = "default";
 const MOUNT_PATH = "/var/run/secrets/kubernetes.io/serviceaccount";
 const TOKEN_SECONDS = 3607;
-const MIRROR = "kubernetes.io/config.mirror";
 
 function tokenVolume(name: string): Volume {
   return {
@@ -60,19 +60,11 @@ function mountToken(pod: Pod, random: Random): void {
   if (used && there === undefined) spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];
 }
 
-/** A static pod's image in the API may use nothing that the API could give it. */
+/** A mirror pod shows a static pod, which runs without the API: it gets nothing from the API. */
 function checkMirror({ resource, name, object }: Attributes): void {
-  const { spec } = object as Pod;
-  const forbid = (why: string): never => {
-    throw refuse.forbidden(resource.kind, name, why);
-  };
-  if (spec?.serviceAccountName) forbid("a mirror pod may not reference service accounts");
-  for (const volume of spec?.volumes ?? []) {
-    if (volume.secret !== undefined) forbid("a mirror pod may not reference secrets");
-    if (volume.projected?.sources?.some((source) => source.serviceAccountToken !== undefined)) {
-      forbid("a mirror pod may not use ServiceAccountToken volume projections");
-    }
-  }
+  const used = referenceOf(object as Pod);
+  if (used === undefined) return;
+  throw refuse.forbidden(resource.kind, name, `a mirror pod may not reference ${used}`);
 }
 
 export const serviceAccount: MakePlugin = (core) => {
@@ -100,7 +92,7 @@ export const serviceAccount: MakePlugin = (core) => {
     const pod = attributes.object as Pod;
     const { spec } = pod;
     if (spec === undefined) return;
-    if (pod.metadata?.annotations?.[MIRROR] !== undefined) return checkMirror(attributes);
+    if (isMirror(pod)) return checkMirror(attributes);
     spec.serviceAccountName ||= DEFAULT;
     // The old name of the field is filled too (API reference, PodSpec.serviceAccount).
     spec.serviceAccount = spec.serviceAccountName;

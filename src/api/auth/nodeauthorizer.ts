@@ -4,7 +4,7 @@
  */
 import type { Access, AuthorizerLink, Opinion } from "#api/auth/authorize.ts";
 import { NODE_RULES } from "#api/auth/defaults.ts";
-import { references } from "#api/auth/podrefs.ts";
+import { isMirror, references } from "#api/auth/podrefs.ts";
 import { allows } from "#api/auth/rules.ts";
 import { requiredField, requiredLabel } from "#api/auth/selected.ts";
 import { peek } from "#api/codec.ts";
@@ -79,7 +79,7 @@ class NodeAuthorizer implements AuthorizerLink {
   async #byPod(nodeName: string, access: Access): Promise<boolean> {
     const { plural = "", name = "", namespace } = access;
     const pods = await this.#podsOn(nodeName, namespace);
-    return pods.some((pod) => references(pod, plural).has(name));
+    return pods.some((pod) => !isMirror(pod) && references(pod, plural).has(name));
   }
 
   async #object(nodeName: string, access: Access): Promise<Opinion> {
@@ -192,7 +192,9 @@ class NodeAuthorizer implements AuthorizerLink {
 
   decide(access: Access): Opinion | Promise<Opinion> {
     const nodeName = nodeNameOf(access.user);
-    return nodeName === undefined ? { verdict: "none" } : this.#choose(nodeName, access);
+    if (nodeName === undefined) return { verdict: "none" };
+    if (nodeName === "") return none(`unknown node for user "${access.user.name}"`);
+    return this.#choose(nodeName, access);
   }
 }
 

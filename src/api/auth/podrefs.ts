@@ -3,6 +3,9 @@ import type { Container, Pod, PodSpec, Volume } from "#resources/types.gen.ts";
 
 type Names = Set<string>;
 
+export const MIRROR = "kubernetes.io/config.mirror";
+export const isMirror = (pod: Pod): boolean => pod.metadata?.annotations?.[MIRROR] !== undefined;
+
 function add(names: Names, name: string | undefined): void {
   if (name) names.add(name);
 }
@@ -27,6 +30,7 @@ function fromVolume(volume: Volume, secrets: Names, configMaps: Names): void {
   }
   add(secrets, volume.csi?.nodePublishSecretRef?.name);
   add(secrets, volume.cephfs?.secretRef?.name);
+  add(secrets, volume.cinder?.secretRef?.name);
   add(secrets, volume.flexVolume?.secretRef?.name);
   add(secrets, volume.iscsi?.secretRef?.name);
   add(secrets, volume.rbd?.secretRef?.name);
@@ -67,4 +71,28 @@ function claimsOf(pod: Pod, spec: PodSpec): Names {
     if (volume.ephemeral !== undefined) names.add(`${pod.metadata?.name}-${volume.name}`);
   }
   return names;
+}
+
+const PROJECTED = {
+  serviceAccountToken: "serviceaccount tokens",
+  clusterTrustBundle: "clustertrustbundles",
+  podCertificate: "podcertificates",
+} as const;
+
+function projectedBy({ volumes = [] }: PodSpec): string | undefined {
+  const sources = volumes.flatMap((volume) => volume.projected?.sources ?? []);
+  const fields = Object.keys(PROJECTED) as Array<keyof typeof PROJECTED>;
+  const used = fields.find((field) => sources.some((source) => source[field] !== undefined));
+  return used && PROJECTED[used];
+}
+
+/** Whatever the pod has of the API, by the name of its sort; undefined for a pod without any. */
+export function referenceOf(pod: Pod): string | undefined {
+  const { spec } = pod;
+  if (spec === undefined) return undefined;
+  if (spec.serviceAccountName || spec.serviceAccount) return "serviceaccounts";
+  const plurals = ["secrets", "configmaps", "persistentvolumeclaims"];
+  const named = plurals.find((plural) => references(pod, plural).size > 0);
+  if (named !== undefined) return named;
+  return (spec.resourceClaims ?? []).length > 0 ? "resourceclaims" : projectedBy(spec);
 }

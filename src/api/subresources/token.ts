@@ -2,6 +2,8 @@
  * Makes tokens of a service account (TokenRequest).
  * https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
  */
+import { checkNodeToken } from "#api/admission/nodepods.ts";
+import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
 import type { Binding, Reference } from "#api/auth/serviceaccounts.ts";
 import { userNameOf } from "#api/auth/serviceaccounts.ts";
 import { peek } from "#api/codec.ts";
@@ -116,6 +118,10 @@ async function make(core: Core, call: Call): Promise<Response> {
   const seconds = request.spec.expirationSeconds ?? SECONDS_DEFAULT;
   const causes = check(seconds);
   if (causes.length > 0) throw refuse.invalid(TOKEN_REQUEST.kind, "", causes);
+  const nodeName = nodeNameOf(call.user);
+  if (nodeName !== undefined) {
+    await checkNodeToken(core, { user: call.user, nodeName, namespace, account: name }, request);
+  }
   const bound = await boundTo(core, call, request);
   const now = Math.floor(clock.now() / 1000);
   const ours = audiences.every((audience) => settings.audiences.includes(audience));
