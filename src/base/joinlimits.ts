@@ -42,6 +42,8 @@ export const joinLimits = {
   addressCheckMs: 2_000,
   /** A device whose name is taken asks again this seldom. */
   joinAgainMs: 10_000,
+  /** Body of a request to join: a name and a key. */
+  joinBodyBytesMax: 16 * 1024,
   /** Pairing: a wrong code costs this time; a request's body; the life of the token inside. */
   pairingPauseMs: 1_000,
   pairingBodyBytesMax: 16 * 1024,

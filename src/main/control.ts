@@ -222,6 +222,7 @@ export async function openControlPlane(
   const fetch = serveAll({
     ...{ api, client, hub, clock, caPem: pki.caPem, cluster: settings },
     programsDir: join(dataDir, "programs"),
+    serverName: names.nodeName,
   });
   ends.keep(openListener(settings, pki, fetch, around), (each) => each.stop(STOP_GRACE_MS));
   await api.start();

@@ -1,14 +1,17 @@
 /** Paths of bramble's own beside the API: joining, and the tunnels of nodes. */
 
-import { admitNode, JoinRefused } from "#agents/join/admit.ts";
-import { CA_PATH, JOIN_PATH, type JoinAnswer, type JoinRequest } from "#agents/join/join.ts";
+import { admitNode, findToken, JoinRefused } from "#agents/join/admit.ts";
+import { CA_PATH, JOIN_PATH, type JoinAnswer } from "#agents/join/join.ts";
 import { TUNNEL_PATH } from "#agents/tunnel/dial.ts";
 import type { TunnelHub } from "#agents/tunnel/hub.ts";
 import type { Api } from "#api/app.ts";
+import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
 import type { RequestEnv } from "#api/core.ts";
 import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
+import { limits } from "#base/limits.ts";
 import type { Client } from "#client/client.ts";
+import type { SelfSubjectReview } from "#resources/types.gen.ts";
 import { TIME_PATH } from "./locator.ts";
 import type { ClusterNet } from "./parts.ts";
 import { skewOf } from "./upgrade/plan.ts";
@@ -22,12 +25,13 @@ export interface RouteParts {
   clock: Clock;
   caPem: string;
   cluster: ClusterNet;
+  /** This server's node, if it has one. */
+  serverName: string;
   /** Where `bramble upgrade --cluster` leaves programs for nodes, by architecture. */
   programsDir: string;
 }
 
 const OWN = "/bramble/v1/";
-const NODE_PREFIX = "system:node:";
 
 function pathOf(url: string): string {
   const start = url.indexOf("/", url.indexOf("//") + 2);
@@ -61,9 +65,9 @@ async function callingNode(
     { certificateUser, certificateKey },
   );
   if (!answer.ok) return undefined;
-  const review = (await answer.json()) as { status?: { userInfo?: { username?: string } } };
-  const name = review.status?.userInfo?.username ?? "";
-  return name.startsWith(NODE_PREFIX) ? name.slice(NODE_PREFIX.length) : undefined;
+  const { status } = (await answer.json()) as SelfSubjectReview;
+  const { username = "", groups = [] } = status?.userInfo ?? {};
+  return nodeNameOf({ name: username, groups });
 }
 
 /** Frames leave in order, each once the one before was taken. */
@@ -96,20 +100,45 @@ async function tunnel(parts: RouteParts, request: Request, env: RequestEnv): Pro
   return new Response(null, { status: 204 });
 }
 
-async function join(parts: RouteParts, request: Request): Promise<Response> {
+/** @throws JoinRefused past the limit. */
+async function textOf(request: Request): Promise<string> {
+  const bytesMax = limits.joinBodyBytesMax;
+  const chunks: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const chunk of request.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > bytesMax) throw new JoinRefused(413, `the body is larger than ${bytesMax} bytes`);
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+function objectIn(text: string): Partial<Record<string, unknown>> {
+  try {
+    return (JSON.parse(text) as Record<string, unknown> | null) ?? {};
+  } catch {
+    return {};
+  }
+}
+
+async function admit(parts: RouteParts, request: Request): Promise<void> {
+  const { client, clock, serverName } = parts;
   const header = request.headers.get("authorization") ?? "";
-  const body = (await request.json().catch(() => undefined)) as
-    | Partial<Record<keyof JoinRequest, unknown>>
-    | undefined;
-  const { nodeName, publicKey, version: theirs } = body ?? {};
+  const bearer = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
+  // Before the body is read: who has no token sends none.
+  await findToken(client, bearer, clock.now());
+  const { nodeName, publicKey, version: theirs } = objectIn(await textOf(request));
   if (typeof nodeName !== "string" || typeof publicKey !== "object" || publicKey === null) {
-    return refusal(400, "nodeName and publicKey are needed");
+    throw new JoinRefused(400, "nodeName and publicKey are needed");
   }
   const skewed = typeof theirs === "string" ? skewOf(version, theirs) : undefined;
-  if (skewed !== undefined) return refusal(409, `${nodeName} cannot join: ${skewed}`);
+  if (skewed !== undefined) throw new JoinRefused(409, `${nodeName} cannot join: ${skewed}`);
+  await admitNode(client, { bearer, nodeName, publicKey, nowMs: clock.now(), serverName });
+}
+
+async function join(parts: RouteParts, request: Request): Promise<Response> {
   try {
-    const bearer = header.replace(/^Bearer /i, "");
-    await admitNode(parts.client, { bearer, nodeName, publicKey, nowMs: parts.clock.now() });
+    await admit(parts, request);
   } catch (error) {
     if (error instanceof JoinRefused) return refusal(error.status, error.message);
     throw error;

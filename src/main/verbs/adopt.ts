@@ -98,7 +98,7 @@ interface Adoption {
 
 /** Gives the device a token; returns when it has it. */
 async function handToken(client: Client, { name, code, ...given }: Adoption, nowMs: number) {
-  const about = { uses: 1, expiresAtMs: nowMs + limits.adoptTokenMs };
+  const about = { uses: 1, nodeName: name, expiresAtMs: nowMs + limits.adoptTokenMs };
   const token = await makeToken(client, realRandom, { ...about, description: `adopt ${name}` });
   const { device, servers, others } = await lookFor(name, token.caSha256);
   const { addresses = [], port = 0 } = device ?? {};
