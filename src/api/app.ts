@@ -25,7 +25,7 @@ import type { Core, RequestEnv, UserInfo } from "#api/core.ts";
 import { createDirect, type Direct } from "#api/direct.ts";
 import { defaultNetwork, type OutboundNetwork } from "#api/endpoints.ts";
 import { insistOnWrites } from "#api/ensure.ts";
-import { refuse, statusOf } from "#api/errors.ts";
+import { ApiError, refuse, statusOf } from "#api/errors.ts";
 import { expireEvents } from "#api/expiry.ts";
 import { createFlowControl, type FlowControl } from "#api/fair/flowcontrol.ts";
 import type { Check } from "#api/health.ts";
@@ -79,6 +79,15 @@ export interface Api {
   fetch(request: Request, env?: RequestEnv): Promise<Response>;
   /** Lists and watches of this process's own parts, with full rights. */
   readonly direct: Direct;
+  /**
+   * Answers a path beside the API, and follows it into the audit log. `caller` tells whom the
+   * request's credentials name, by the same check as for the API.
+   */
+  beside(
+    request: Request,
+    env: RequestEnv,
+    serve: (caller: () => Promise<UserInfo | undefined>) => Promise<Response>,
+  ): Promise<Response>;
   /**
    * Makes what every cluster has (namespaces, roles, the `kubernetes` Service); `/readyz` waits for
    * it.
@@ -275,6 +284,26 @@ export function createApi(options: ApiOptions): Api {
 
   return {
     direct: createDirect(core),
+    async beside(request, env, serve) {
+      const trail = parts.audit === undefined ? undefined : trailOf(parts, request, env);
+      const caller = async (): Promise<UserInfo | undefined> => {
+        try {
+          const user = await core.authenticator.authenticate(request, env);
+          trail?.identified(user);
+          return user;
+        } catch (error) {
+          if (error instanceof ApiError && error.status.code === 401) return undefined;
+          throw error;
+        }
+      };
+      let response: Response;
+      try {
+        response = await serve(caller);
+      } catch (error) {
+        response = respondStatus(statusOf(error, core.log));
+      }
+      return trail?.answered(response) ?? response;
+    },
     async fetch(request, env = {}) {
       const trail = parts.audit === undefined ? undefined : trailOf(parts, request, env);
       let response: Response;

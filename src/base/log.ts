@@ -3,6 +3,8 @@
  * lines.
  */
 
+import { printable, printableJson } from "#base/printable.ts";
+
 export type Level = "debug" | "info" | "warn" | "error";
 export type Fields = Record<string, string | number | boolean | undefined>;
 
@@ -30,10 +32,11 @@ function text(level: Level, message: string, fields: Fields, timeMs: number): st
     .filter(([, value]) => value !== undefined)
     .map(([key, value]) => {
       const plain = String(value);
-      return `${key}=${/[\s"=]/.test(plain) ? JSON.stringify(plain) : plain}`;
+      const shown = printable(plain);
+      return `${key}=${shown !== plain || /[\s"=]/.test(plain) ? printableJson(plain) : plain}`;
     });
   const time = new Date(timeMs).toISOString();
-  return [time, level.toUpperCase().padEnd(5), message, ...pairs].join(" ");
+  return [time, level.toUpperCase().padEnd(5), printable(message), ...pairs].join(" ");
 }
 
 /** A log that hands over what matters as much as `least`; a part's name is among the fields. */
@@ -60,7 +63,7 @@ export function createLog({ level: least, format, now, write }: LogOptions): Log
   return logTo(least, (level, message, fields) => {
     const line =
       format === "json"
-        ? JSON.stringify({ time: new Date(now()).toISOString(), level, message, ...fields })
+        ? printableJson({ time: new Date(now()).toISOString(), level, message, ...fields })
         : text(level, message, fields, now());
     write(`${line}\n`, level);
   });

@@ -6,12 +6,11 @@ import { TUNNEL_PATH } from "#agents/tunnel/dial.ts";
 import type { TunnelHub } from "#agents/tunnel/hub.ts";
 import type { Api } from "#api/app.ts";
 import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
-import type { RequestEnv } from "#api/core.ts";
+import type { RequestEnv, UserInfo } from "#api/core.ts";
 import type { Channel } from "#base/channel.ts";
 import type { Clock } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 import type { Client } from "#client/client.ts";
-import type { SelfSubjectReview } from "#resources/types.gen.ts";
 import { TIME_PATH } from "./locator.ts";
 import type { ClusterNet } from "./parts.ts";
 import { skewOf } from "./upgrade/plan.ts";
@@ -44,30 +43,12 @@ const A_NODE = "a node's certificate or token is needed";
 const refusal = (status: number, message: string): Response =>
   Response.json({ message }, { status });
 
-/**
- * The node that a request's own token or certificate names; the API is asked, so that there is one
- * way to check.
- */
-async function callingNode(
-  api: Api,
-  request: Request,
-  { certificateUser, certificateKey }: RequestEnv,
-): Promise<string | undefined> {
-  const answer = await api.fetch(
-    new Request("http://api/apis/authentication.k8s.io/v1/selfsubjectreviews", {
-      method: "POST",
-      headers: {
-        authorization: request.headers.get("authorization") ?? "",
-        "content-type": "application/json",
-      },
-      body: '{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}',
-    }),
-    { certificateUser, certificateKey },
-  );
-  if (!answer.ok) return undefined;
-  const { status } = (await answer.json()) as SelfSubjectReview;
-  const { username = "", groups = [] } = status?.userInfo ?? {};
-  return nodeNameOf({ name: username, groups });
+type Caller = () => Promise<UserInfo | undefined>;
+
+/** The node that a request's own token or certificate names. */
+async function callingNode(caller: Caller): Promise<string | undefined> {
+  const user = await caller();
+  return user && nodeNameOf(user);
 }
 
 /** Frames leave in order, each once the one before was taken. */
@@ -81,8 +62,8 @@ function frameSocket(channel: Channel) {
   };
 }
 
-async function tunnel(parts: RouteParts, request: Request, env: RequestEnv): Promise<Response> {
-  const nodeName = await callingNode(parts.api, request, env);
+async function tunnel(parts: RouteParts, env: RequestEnv, caller: Caller): Promise<Response> {
+  const nodeName = await callingNode(caller);
   if (nodeName === undefined) return refusal(401, A_NODE);
   const channel = env.upgrade?.(undefined);
   if (channel === undefined) return refusal(400, "a WebSocket is needed");
@@ -136,7 +117,9 @@ async function admit(parts: RouteParts, request: Request): Promise<void> {
   await admitNode(client, { bearer, nodeName, publicKey, nowMs: clock.now(), serverName });
 }
 
-async function join(parts: RouteParts, request: Request): Promise<Response> {
+async function join(parts: RouteParts, request: Request, caller: Caller): Promise<Response> {
+  // For the audit log: whether the token is good for this join is decided with the join.
+  await caller();
   try {
     await admit(parts, request);
   } catch (error) {
@@ -149,8 +132,8 @@ async function join(parts: RouteParts, request: Request): Promise<Response> {
   return Response.json(answer);
 }
 
-async function program(parts: RouteParts, request: Request, env: RequestEnv): Promise<Response> {
-  if ((await callingNode(parts.api, request, env)) === undefined) return refusal(401, A_NODE);
+async function program(parts: RouteParts, request: Request, caller: Caller): Promise<Response> {
+  if ((await callingNode(caller)) === undefined) return refusal(401, A_NODE);
   const arch = pathOf(request.url).slice(PROGRAM_PATH.length);
   if (!["amd64", "arm64"].includes(arch)) return refusal(404, "no such architecture");
   const file = Bun.file(`${parts.programsDir}/${arch}`);
@@ -162,11 +145,13 @@ export function serveAll(parts: RouteParts) {
   return async (request: Request, env: RequestEnv): Promise<Response> => {
     const path = pathOf(request.url);
     if (!path.startsWith(OWN)) return parts.api.fetch(request, env);
-    if (path === CA_PATH) return new Response(parts.caPem);
-    if (path === TIME_PATH) return Response.json({ nowMs: parts.clock.now(), version });
-    if (path === JOIN_PATH && request.method === "POST") return join(parts, request);
-    if (path.startsWith(PROGRAM_PATH)) return program(parts, request, env);
-    if (path === TUNNEL_PATH) return tunnel(parts, request, env);
-    return refusal(404, "no such path");
+    return parts.api.beside(request, env, async (caller) => {
+      if (path === CA_PATH) return new Response(parts.caPem);
+      if (path === TIME_PATH) return Response.json({ nowMs: parts.clock.now(), version });
+      if (path === JOIN_PATH && request.method === "POST") return join(parts, request, caller);
+      if (path.startsWith(PROGRAM_PATH)) return program(parts, request, caller);
+      if (path === TUNNEL_PATH) return tunnel(parts, env, caller);
+      return refusal(404, "no such path");
+    });
   };
 }

@@ -1,12 +1,13 @@
 /** What is written about one request, stage by stage (audit.k8s.io/v1 Event). */
 import { type AuditPolicy, judge, type Stage, type Verdict } from "#api/audit/policy.ts";
-import { bearerlessUri } from "#api/audit/uri.ts";
+import { hasOpenBody, withoutCredentials } from "#api/audit/redact.ts";
 import { readBody } from "#api/body.ts";
 import type { Annotate, RequestEnv, UserInfo } from "#api/core.ts";
 import { piecesOf, slicesOf } from "#api/slices.ts";
 import type { Target } from "#api/target.ts";
 import { wholeBodyOf } from "#api/whole.ts";
 import { limits } from "#base/limits.ts";
+import { printableJson } from "#base/printable.ts";
 import { decodeProtobuf } from "#resources/protobuf.ts";
 
 export interface TrailParts {
@@ -90,8 +91,8 @@ export class Trail {
     this.#user = user;
     const verdict = judge(this.#parts.policy, { user, verb, path, target });
     this.#verdict = verdict;
-    const bodies = verdict.level === "Request" || verdict.level === "RequestResponse";
-    if (bodies && request.body !== null) {
+    // What nobody vouches for is not read.
+    if (this.#showsBodies(verdict) && user !== UNKNOWN && request.body !== null) {
       const length = Number(request.headers.get("content-length") ?? 0);
       this.#requestBody =
         length > limits.auditObjectBytesMax
@@ -102,6 +103,12 @@ export class Trail {
             );
     }
     void this.#write("RequestReceived");
+  }
+
+  #showsBodies({ level }: Verdict): boolean {
+    return (
+      (level === "Request" || level === "RequestResponse") && hasOpenBody(this.#subject.target)
+    );
   }
 
   /** What admission has to say; of each key the first word counts, as upstream. */
@@ -142,10 +149,11 @@ export class Trail {
     const stageMs = this.#parts.now();
     const received = stage === "RequestReceived";
     const request = received ? undefined : await this.#requestBody;
-    const answer = verdict.level === "RequestResponse" ? parsedOf(text) : undefined;
+    const shows = verdict.level === "RequestResponse" && this.#showsBodies(verdict);
+    const answer = shows ? parsedOf(text) : undefined;
     const failed = outcome !== undefined && outcome.code >= 400;
     this.#parts.write(
-      JSON.stringify({
+      printableJson({
         kind: "Event",
         apiVersion: "audit.k8s.io/v1",
         level: verdict.level,
@@ -173,7 +181,7 @@ export class Trail {
     const agent = request.headers.get("user-agent");
     const acting = this.#actingAs;
     return {
-      requestURI: bearerlessUri(uri),
+      requestURI: withoutCredentials(uri, target !== undefined),
       verb,
       user: userOf(this.#user ?? UNKNOWN),
       ...(acting !== undefined && { impersonatedUser: userOf(acting) }),
