@@ -124,15 +124,16 @@ function createCore(options: ApiOptions): Core {
     signer,
     views: new Views(),
     runs: new Runs(clock),
-    authenticator: createAuthenticator(
-      auth.tokens ?? new Map(),
-      [
-        nodeTokens(store, clock),
+    authenticator: createAuthenticator({
+      fixed: auth.tokens ?? new Map(),
+      sources: [
+        nodeTokens(store, clock, settings.audiences),
         serviceAccountTokens({ store, clock, settings, signer }),
         bootstrapTokens(store, clock),
       ],
-      nodeCertificates(store),
-    ),
+      vouches: nodeCertificates(store),
+      audiences: settings.audiences,
+    }),
     roles,
     authorizer: createAuthorizer([nodeAuthorizer(store), rbac(roles)]),
     admission: createAdmission([]),

@@ -13,12 +13,15 @@ export interface Identity {
 /** One sort of token: undefined for a token that is not of its sort, or no longer good. */
 export interface TokenSource {
   readonly name: string;
-  identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
+  /** Its tokens say what audiences they are for. Others are for the API server's alone. */
+  readonly namesAudiences?: true;
+  identify(token: string, audiences: readonly string[]): Promise<Identity | undefined>;
 }
 
 export interface Authenticator {
   /** At once where nothing has to be looked up. @throws ApiError 401. */
   authenticate(request: Request, env: RequestEnv): UserInfo | Promise<UserInfo>;
+  /** Whose token it is, and which of the audiences it is for; absent: the API server's own. */
   identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
 }
 
@@ -57,25 +60,42 @@ export function bearerOf(request: Request): string | undefined {
   return Buffer.from(carried.slice(prefix.length), "base64url").toString();
 }
 
-/** Tokens known from the start: they need no look-up. */
-export function createAuthenticator(
-  fixed: ReadonlyMap<string, UserInfo>,
-  sources: readonly TokenSource[],
-  vouches: Vouches,
-): Authenticator {
-  const known = new Map([...fixed].map(([token, user]) => [token, withGroup(user)]));
+/** Audiences of the token that were asked for; undefined where there is none. */
+export function sharedAudiences(
+  has: readonly string[],
+  asked: readonly string[],
+): readonly string[] | undefined {
+  if (has === asked) return has;
+  const shared = has.filter((audience) => asked.includes(audience));
+  return shared.length > 0 ? shared : undefined;
+}
+
+export interface AuthenticatorParts {
+  /** Tokens known from the start: they need no look-up. */
+  readonly fixed: ReadonlyMap<string, UserInfo>;
+  readonly sources: readonly TokenSource[];
+  readonly vouches: Vouches;
+  /** The API server's own. */
+  readonly audiences: readonly string[];
+}
+
+export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
+  const { sources, vouches, audiences: own } = parts;
+  const known = new Map([...parts.fixed].map(([token, user]) => [token, withGroup(user)]));
 
   async function identify(
     token: string,
-    audiences?: readonly string[],
+    asked: readonly string[] = own,
   ): Promise<Identity | undefined> {
+    const shared = sharedAudiences(own, asked);
     const user = known.get(token);
-    if (user !== undefined) return { user };
+    if (user !== undefined) return shared && { user, audiences: shared };
     for (const source of sources) {
-      const identity = await source.identify(token, audiences);
+      if (shared === undefined && source.namesAudiences !== true) continue;
+      const identity = await source.identify(token, asked);
       if (identity === undefined) continue;
-      const user = withGroup(identity.user);
-      return user === identity.user ? identity : { ...identity, user };
+      const audiences = identity.audiences ?? shared ?? [];
+      return { user: withGroup(identity.user), audiences };
     }
     return undefined;
   }

@@ -18,9 +18,9 @@ const EXTRA_GROUP = /^system:bootstrappers:[a-z0-9:-]{0,255}[a-z0-9]$/;
 export function bootstrapTokens(store: Store, clock: Clock): TokenSource {
   return {
     name: "BootstrapToken",
-    async identify(token, audiences) {
+    async identify(token) {
       const parts = tokenParts(token);
-      if (parts === undefined || audiences !== undefined) return undefined;
+      if (parts === undefined) return undefined;
       const item = await store.get(`core/secrets/kube-system/${tokenSecretName(parts.id)}`);
       if (item === undefined) return undefined;
       const stored = peek<Secret>(item);

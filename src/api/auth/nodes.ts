@@ -3,7 +3,12 @@
  * has a certificate for it.
  */
 import { decodeJwt, decodeProtectedHeader, importJWK, type JWK, jwtVerify } from "jose";
-import type { Identity, TokenSource, Vouches } from "#api/auth/authenticate.ts";
+import {
+  type Identity,
+  sharedAudiences,
+  type TokenSource,
+  type Vouches,
+} from "#api/auth/authenticate.ts";
 import { BoundedMap } from "#api/auth/cache.ts";
 import { peek } from "#api/codec.ts";
 import { pointOf } from "#api/wire/identity.ts";
@@ -79,7 +84,8 @@ const identityOf = (nodeName: string): Identity => ({
   user: { name: `${PREFIX}${nodeName}`, groups: [GROUP, "system:authenticated"] },
 });
 
-export function nodeTokens(store: Store, clock: Clock): TokenSource {
+/** `audiences`: the API server's. A token that names others is for somebody else. */
+export function nodeTokens(store: Store, clock: Clock, audiences: readonly string[]): TokenSource {
   const verified = new BoundedMap<string, Verified>(limits.tokenCacheEntries);
 
   async function verify(token: string, nodeName: string, item: Item): Promise<number | undefined> {
@@ -92,7 +98,9 @@ export function nodeTokens(store: Store, clock: Clock): TokenSource {
         clockTolerance: CLOCK_TOLERANCE_S,
         requiredClaims: ["exp"],
       });
-      return (payload.exp ?? 0) * 1000;
+      const { exp = 0, aud } = payload;
+      const isOurs = aud === undefined || sharedAudiences([aud].flat(), audiences) !== undefined;
+      return isOurs ? exp * 1000 : undefined;
     } catch {
       return undefined;
     }
@@ -100,8 +108,7 @@ export function nodeTokens(store: Store, clock: Clock): TokenSource {
 
   return {
     name: "Node",
-    async identify(token, audiences) {
-      if (audiences !== undefined) return undefined;
+    async identify(token) {
       const known = verified.get(token);
       const nodeName = known?.nodeName ?? nodeNameIn(token);
       if (nodeName === undefined) return undefined;

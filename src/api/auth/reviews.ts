@@ -176,7 +176,7 @@ export async function tokenReview(core: Core, call: Call): Promise<Response> {
     status: {
       authenticated: true,
       user: shown(identity.user),
-      audiences: identity.audiences ?? asked ?? core.settings.audiences,
+      audiences: identity.audiences,
     },
   });
 }

@@ -4,7 +4,7 @@
  * https://kubernetes.io/docs/reference/access-authn-authz/service-accounts-admin/
  */
 import type { JWTPayload } from "jose";
-import type { Identity, TokenSource } from "#api/auth/authenticate.ts";
+import { type Identity, sharedAudiences, type TokenSource } from "#api/auth/authenticate.ts";
 import { BoundedMap } from "#api/auth/cache.ts";
 import type { Signer } from "#api/auth/signer.ts";
 import { peek } from "#api/codec.ts";
@@ -69,15 +69,6 @@ function extraOf(payload: JWTPayload, binding: Binding): Record<string, string[]
   return extra;
 }
 
-/** Audiences of the token that were asked for; undefined where there is none. */
-export function sharedAudiences(
-  has: readonly string[],
-  asked: readonly string[],
-): string[] | undefined {
-  const shared = has.filter((audience) => asked.includes(audience));
-  return shared.length > 0 ? shared : undefined;
-}
-
 /** Tokens of Secrets have no end. */
 const isCurrent = ({ exp }: JWTPayload, nowMs: number): boolean =>
   exp === undefined || exp * 1000 > nowMs;
@@ -133,7 +124,8 @@ export function serviceAccountTokens(parts: TokenParts): TokenSource {
 
   return {
     name: "ServiceAccount",
-    async identify(token, audiences = settings.audiences): Promise<Identity | undefined> {
+    namesAudiences: true,
+    async identify(token, audiences): Promise<Identity | undefined> {
       const payload = await payloadOf(token);
       const binding = payload === undefined ? undefined : bindingOf(payload);
       if (payload === undefined || binding === undefined) return undefined;
