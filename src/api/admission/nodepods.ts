@@ -1,11 +1,23 @@
 /** What a node's agent may do to pods, and for which of them it gets tokens. */
 import type { Attributes } from "#api/admission.ts";
-import { isMirror, MIRROR, referenceOf } from "#api/auth/podrefs.ts";
+import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
+import { isMirror, MIRROR, referenceOf, references } from "#api/auth/podrefs.ts";
 import { peek } from "#api/codec.ts";
 import type { Core, UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { sameJson } from "#api/json.ts";
-import type { Node, OwnerReference, Pod, TokenRequest } from "#resources/types.gen.ts";
+import type { Stored } from "#resources/meta.ts";
+import type {
+  CSIDriver,
+  Node,
+  OwnerReference,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Pod,
+  TokenRequest,
+} from "#resources/types.gen.ts";
+
+const PODS = { group: "", plural: "pods", kind: "Pod" };
 
 export const forbid = ({ resource, name }: Attributes, why: string): never => {
   throw refuse.forbidden(resource.kind, name, why);
@@ -93,13 +105,40 @@ export function nodePods(core: Core) {
   return { checkPod };
 }
 
-const declared = (pod: Pod, audience: string): boolean =>
-  (pod.spec?.volumes ?? []).some((volume) =>
-    (volume.projected?.sources ?? []).some(
-      ({ serviceAccountToken: token }) =>
-        token !== undefined && (token.audience ?? "") === audience,
-    ),
-  );
+/** @throws ApiError 403 for a node that evicts a pod of another one. */
+export function checkNodeEviction(user: UserInfo, pod: Stored<Pod>): void {
+  const nodeName = nodeNameOf(user);
+  if (nodeName === undefined || pod.spec?.nodeName === nodeName) return;
+  const why = `node ${nodeName} can only evict pods with spec.nodeName set to itself`;
+  throw refuse.forbidden(PODS, pod.metadata.name, why);
+}
+
+/** Names of the CSI drivers of the pod's volumes, inline or through a claim. */
+async function driversOf(core: Core, pod: Stored<Pod>): Promise<Set<string>> {
+  const drivers = new Set<string>();
+  for (const { csi } of pod.spec?.volumes ?? []) if (csi?.driver) drivers.add(csi.driver);
+  for (const name of references(pod, "persistentvolumeclaims")) {
+    const { namespace } = pod.metadata;
+    const claim = await core.store.get(`core/persistentvolumeclaims/${namespace}/${name}`);
+    const volumeName = claim && peek<PersistentVolumeClaim>(claim).spec?.volumeName;
+    const volume = volumeName && (await core.store.get(`core/persistentvolumes/${volumeName}`));
+    const driver = volume && peek<PersistentVolume>(volume).spec?.csi?.driver;
+    if (driver) drivers.add(driver);
+  }
+  return drivers;
+}
+
+async function isDeclared(core: Core, pod: Stored<Pod>, audience: string): Promise<boolean> {
+  const sources = (pod.spec?.volumes ?? []).flatMap((volume) => volume.projected?.sources ?? []);
+  const tokens = sources.flatMap(({ serviceAccountToken: token }) => token ?? []);
+  if (tokens.some((token) => (token.audience ?? "") === audience)) return true;
+  for (const name of await driversOf(core, pod)) {
+    const item = await core.store.get(`storage.k8s.io/csidrivers/${name}`);
+    const requests = (item && peek<CSIDriver>(item).spec?.tokenRequests) ?? [];
+    if (requests.some((request) => (request.audience ?? "") === audience)) return true;
+  }
+  return false;
+}
 
 interface Asked {
   readonly user: UserInfo;
@@ -130,8 +169,7 @@ export async function checkNodeToken(
   }
   if (!ref.uid) no("node requested token with a pod binding without a uid");
   const item = await core.store.get(`core/pods/${namespace}/${ref.name}`);
-  if (item === undefined)
-    throw refuse.notFound({ group: "", plural: "pods", kind: "Pod" }, ref.name);
+  if (item === undefined) throw refuse.notFound(PODS, ref.name);
   const pod = peek<Pod>(item);
   if (ref.uid !== pod.metadata.uid) {
     no(
@@ -145,7 +183,7 @@ export async function checkNodeToken(
   const audiences = spec.audiences ?? [];
   if (audiences.length > 1) no("node may only request 0 or 1 audiences");
   const audience = audiences[0] ?? "";
-  if (declared(pod, audience)) return;
+  if (await isDeclared(core, pod, audience)) return;
   const verb = "request-serviceaccounts-token-audience";
   const about = { group: "", version: "v1", plural: audience, namespace, name: account };
   const { verdict } = await core.authorizer.decide({ user, verb, ...about });

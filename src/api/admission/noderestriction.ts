@@ -7,8 +7,14 @@ import type { Attributes, MakePlugin } from "#api/admission.ts";
 import { nodeNameOf } from "#api/auth/nodeauthorizer.ts";
 import { sameJson } from "#api/json.ts";
 import { SIZE, SIZE_HELD, VOLUME_FINALIZER } from "#resources/localvolume.ts";
-import type { Node, PersistentVolume, PersistentVolumeClaim } from "#resources/types.gen.ts";
+import type {
+  Node,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  ResourceSlice,
+} from "#resources/types.gen.ts";
 
+const LEASES = "kube-node-lease";
 const RESERVED = /^(.*\.)?(node-restriction\.kubernetes\.io)\//;
 /** Labels below kubernetes.io that a node may give itself. */
 const OWN_LABELS = new Set([
@@ -24,7 +30,7 @@ const OWN_LABELS = new Set([
   "beta.kubernetes.io/arch",
   "beta.kubernetes.io/os",
 ]);
-const OWN_PREFIX = /^(kubelet\.kubernetes\.io|node\.kubernetes\.io)\//;
+const OWN_PREFIX = /^([^/]*\.)?(kubelet|node)\.kubernetes\.io\//;
 const KUBERNETES = /^([^/]*\.)?(kubernetes|k8s)\.io\//;
 
 const mayChange = (label: string): boolean => {
@@ -72,75 +78,88 @@ function claimPart({ metadata = {}, spec, status = {} }: PersistentVolumeClaim):
   return { metadata: kept, spec, status: rest };
 }
 
+function checkParts(attributes: Attributes, nodeName: string, node: Node, old?: Node): void {
+  const before = decidedElsewhere(old);
+  for (const [part, value] of Object.entries(decidedElsewhere(node))) {
+    if (sameJson(value, before[part])) continue;
+    if (old === undefined && SAID_AT_FIRST.has(part)) continue;
+    forbid(attributes, `node "${nodeName}" is not allowed to modify ${part}`);
+  }
+}
+
+function checkNode(attributes: Attributes, nodeName: string): void {
+  const { operation, name } = attributes;
+  if (operation === "DELETE")
+    forbid(attributes, `node "${nodeName}" is not allowed to delete nodes`);
+  if (name !== nodeName) {
+    forbid(attributes, `node "${nodeName}" is not allowed to modify node "${name}"`);
+  }
+  const node = attributes.object as Node;
+  const old = attributes.old as Node | undefined;
+  checkParts(attributes, nodeName, node, old);
+  const stray = changedLabels(node, old).filter((label) => !mayChange(label));
+  if (stray.length > 0) {
+    forbid(attributes, `is not allowed to modify labels: ${stray.sort().join(", ")}`);
+  }
+}
+
+function checkOwn(attributes: Attributes, nodeName: string, what: string): void {
+  if (attributes.name === nodeName) return;
+  forbid(attributes, `can only access ${what} with the same name as the requesting node`);
+}
+
+function checkLease(attributes: Attributes, nodeName: string): void {
+  if (attributes.namespace !== LEASES) {
+    forbid(attributes, `can only access leases in the "${LEASES}" system namespace`);
+  }
+  checkOwn(attributes, nodeName, "node lease");
+}
+
+function checkSlice(attributes: Attributes, nodeName: string): void {
+  const all = [attributes.object, attributes.old] as Array<ResourceSlice | undefined>;
+  if (all.every((slice) => slice === undefined || slice.spec?.nodeName === nodeName)) return;
+  const act = attributes.operation.toLowerCase();
+  forbid(attributes, `can only ${act} ResourceSlice with the same NodeName as the requesting node`);
+}
+
+/** Of a volume that it holds, a node tells the size, and lets go of it. */
+function checkVolume(attributes: Attributes, nodeName: string): void {
+  const next = attributes.object as PersistentVolume | undefined;
+  const old = attributes.old as PersistentVolume | undefined;
+  if (next !== undefined && old !== undefined && sameJson(heldPart(next), heldPart(old))) return;
+  forbid(attributes, `node "${nodeName}" can only tell the size of a volume, or let go of it`);
+}
+
+function checkClaim(attributes: Attributes, nodeName: string): void {
+  const next = attributes.object as PersistentVolumeClaim | undefined;
+  const old = attributes.old as PersistentVolumeClaim | undefined;
+  if (attributes.subresource !== "status") forbid(attributes, "may only update PVC status");
+  if (next !== undefined && old !== undefined && sameJson(claimPart(next), claimPart(old))) return;
+  const why = "is not allowed to update fields other than status.capacity and status.conditions";
+  forbid(attributes, `node "${nodeName}" ${why}`);
+}
+
+type Check = (attributes: Attributes, nodeName: string) => void | Promise<void>;
+
+const CHECKS: Readonly<Record<string, Check>> = {
+  "core/nodes": checkNode,
+  "core/persistentvolumeclaims": checkClaim,
+  "core/persistentvolumes": checkVolume,
+  "coordination.k8s.io/leases": checkLease,
+  "resource.k8s.io/resourceslices": checkSlice,
+  "storage.k8s.io/csinodes": (attributes, nodeName) => checkOwn(attributes, nodeName, "CSINode"),
+};
+
 export const nodeRestriction: MakePlugin = (core) => {
-  const { checkPod } = nodePods(core);
-
-  function checkParts(attributes: Attributes, nodeName: string, node: Node, old?: Node): void {
-    const before = decidedElsewhere(old);
-    for (const [part, value] of Object.entries(decidedElsewhere(node))) {
-      if (sameJson(value, before[part])) continue;
-      if (old === undefined && SAID_AT_FIRST.has(part)) continue;
-      forbid(attributes, `node "${nodeName}" is not allowed to modify ${part}`);
-    }
-  }
-
-  function checkNode(attributes: Attributes, nodeName: string): void {
-    const { operation, name } = attributes;
-    if (operation === "DELETE")
-      forbid(attributes, `node "${nodeName}" is not allowed to delete nodes`);
-    if (name !== nodeName) {
-      forbid(attributes, `node "${nodeName}" is not allowed to modify node "${name}"`);
-    }
-    const node = attributes.object as Node;
-    const old = attributes.old as Node | undefined;
-    checkParts(attributes, nodeName, node, old);
-    const stray = changedLabels(node, old).filter((label) => !mayChange(label));
-    if (stray.length > 0) {
-      forbid(attributes, `is not allowed to modify labels: ${stray.sort().join(", ")}`);
-    }
-  }
-
-  function checkOwn(attributes: Attributes, nodeName: string, what: string): void {
-    if (attributes.name === nodeName) return;
-    forbid(attributes, `can only access ${what} with the same name as the requesting node`);
-  }
-
-  /** Of a volume that it holds, a node tells the size, and lets go of it. */
-  function checkVolume(attributes: Attributes, nodeName: string): void {
-    const next = attributes.object as PersistentVolume | undefined;
-    const old = attributes.old as PersistentVolume | undefined;
-    if (next !== undefined && old !== undefined && sameJson(heldPart(next), heldPart(old))) return;
-    forbid(attributes, `node "${nodeName}" can only tell the size of a volume, or let go of it`);
-  }
-
-  function checkClaim(attributes: Attributes, nodeName: string): void {
-    const next = attributes.object as PersistentVolumeClaim | undefined;
-    const old = attributes.old as PersistentVolumeClaim | undefined;
-    if (attributes.subresource !== "status") forbid(attributes, "may only update PVC status");
-    if (next !== undefined && old !== undefined && sameJson(claimPart(next), claimPart(old)))
-      return;
-    const why = "is not allowed to update fields other than status.capacity and status.conditions";
-    forbid(attributes, `node "${nodeName}" ${why}`);
-  }
-
-  function check(attributes: Attributes, nodeName: string): void | Promise<void> {
-    const { bucket } = attributes.resource;
-    if (nodeName === "") {
-      forbid(attributes, `could not determine node from user "${attributes.user.name}"`);
-    }
-    if (bucket === "core/pods") return checkPod(attributes, nodeName);
-    if (bucket === "core/nodes") checkNode(attributes, nodeName);
-    else if (bucket === "core/persistentvolumeclaims") checkClaim(attributes, nodeName);
-    else if (bucket === "coordination.k8s.io/leases") checkOwn(attributes, nodeName, "node lease");
-    else if (bucket === "core/persistentvolumes") checkVolume(attributes, nodeName);
-    else if (bucket === "storage.k8s.io/csinodes") checkOwn(attributes, nodeName, "CSINode");
-  }
-
+  const checks: typeof CHECKS = { ...CHECKS, "core/pods": nodePods(core).checkPod };
   return {
     name: "NodeRestriction",
     validate(attributes) {
-      const nodeName = nodeNameOf(attributes.user);
-      return nodeName === undefined ? undefined : check(attributes, nodeName);
+      const { user, resource } = attributes;
+      const nodeName = nodeNameOf(user);
+      if (nodeName === undefined) return;
+      if (nodeName === "") forbid(attributes, `could not determine node from user "${user.name}"`);
+      return checks[resource.bucket]?.(attributes, nodeName);
     },
   };
 };

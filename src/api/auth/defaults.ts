@@ -123,9 +123,7 @@ const AGENT: PolicyRule[] = [
   rule(READ, "core", "nodes services endpoints namespaces pods"),
   rule(READ, "discovery.k8s.io", "endpointslices"),
   rule(READ, "networking.k8s.io", "networkpolicies ingresses ingressclasses servicecidrs"),
-  rule("update patch", "networking.k8s.io", "ingresses/status"),
-  rule("update patch", "core", "services/status"),
-  rule(READ, "storage.k8s.io", "storageclasses volumeattachments"),
+  rule(READ, "storage.k8s.io", "storageclasses"),
   rule("create patch update", "events.k8s.io", "events"),
 ];
 

@@ -10,7 +10,7 @@ import { requiredField, requiredLabel } from "#api/auth/selected.ts";
 import { peek } from "#api/codec.ts";
 import type { UserInfo } from "#api/core.ts";
 import { isLocalVolume, nodeLabel, VOLUME_NODE } from "#resources/localvolume.ts";
-import type { Stored } from "#resources/meta.ts";
+import type { ApiObject, Stored } from "#resources/meta.ts";
 import type {
   Ingress,
   PersistentVolume,
@@ -18,6 +18,9 @@ import type {
   Pod,
 } from "#resources/types.gen.ts";
 import type { Store } from "#store/store.ts";
+
+/** What an object says of the node that it is for. */
+type Placed = ApiObject & { spec?: { nodeName?: string } };
 
 const ALLOW: Opinion = { verdict: "allow" };
 const none = (reason: string): Opinion => ({ verdict: "none", reason });
@@ -117,6 +120,38 @@ class NodeAuthorizer implements AuthorizerLink {
     return (await this.#byPod(nodeName, about)) ? ALLOW : missing;
   }
 
+  async #deviceClaim(nodeName: string, access: Access): Promise<Opinion> {
+    if (access.verb !== "get") return none("can only get individual resources of this type");
+    if (access.subresource !== undefined) return none("cannot get subresource");
+    if (await this.#byPod(nodeName, access)) return ALLOW;
+    return none(`no relationship found between node '${nodeName}' and this object`);
+  }
+
+  /** Of an object of the whole cluster that names a node in its spec. */
+  async #isOf(nodeName: string, key: string): Promise<boolean> {
+    const item = await this.#store.get(key);
+    return item !== undefined && peek<Placed>(item).spec?.nodeName === nodeName;
+  }
+
+  async #attachment(nodeName: string, { verb, subresource, name }: Access): Promise<Opinion> {
+    if (verb !== "get") return none("can only get individual resources of this type");
+    if (subresource !== undefined) return none("cannot get subresource");
+    if (await this.#isOf(nodeName, `storage.k8s.io/volumeattachments/${name}`)) return ALLOW;
+    return none(`no relationship found between node '${nodeName}' and this object`);
+  }
+
+  async #slice(nodeName: string, access: Access): Promise<Opinion> {
+    const { verb, subresource, name } = access;
+    if (subresource !== undefined) return none("cannot authorize ResourceSlice subresources");
+    if (verb === "create") return ALLOW;
+    if (["get", "update", "patch", "delete"].includes(verb)) {
+      if (await this.#isOf(nodeName, `resource.k8s.io/resourceslices/${name}`)) return ALLOW;
+      return none(`no relationship found between node '${nodeName}' and this object`);
+    }
+    if (requiredField(access, "spec.nodeName") === nodeName) return ALLOW;
+    return none("can only list/watch/deletecollection resourceslices with nodeName field selector");
+  }
+
   async #account(nodeName: string, access: Access): Promise<Opinion> {
     const { verb, subresource, name } = access;
     const token = verb === "create" && subresource === "token" && Boolean(name);
@@ -179,6 +214,12 @@ class NodeAuthorizer implements AuthorizerLink {
         return this.#account(nodeName, access);
       case "coordination.k8s.io/leases":
         return this.#lease(nodeName, access);
+      case "resource.k8s.io/resourceclaims":
+        return this.#deviceClaim(nodeName, access);
+      case "resource.k8s.io/resourceslices":
+        return this.#slice(nodeName, access);
+      case "storage.k8s.io/volumeattachments":
+        return this.#attachment(nodeName, access);
       case "storage.k8s.io/csinodes":
         return this.#own(nodeName, access, "CSINode");
       case "/nodes":

@@ -56,12 +56,24 @@ export function references(pod: Pod, plural: string): ReadonlySet<string> {
       return new Set([spec.serviceAccountName ?? ""]);
     case "persistentvolumeclaims":
       return claimsOf(pod, spec);
+    case "resourceclaims":
+      return deviceClaimsOf(pod, spec);
     default:
   }
   for (const container of containersOf(spec)) fromEnv(container, secrets, configMaps);
   for (const volume of spec.volumes ?? []) fromVolume(volume, secrets, configMaps);
   for (const { name } of spec.imagePullSecrets ?? []) add(secrets, name);
   return plural === "secrets" ? secrets : configMaps;
+}
+
+/** Those that the pod names, and those that were made for it from a template. */
+function deviceClaimsOf({ status }: Pod, spec: PodSpec): Names {
+  const names: Names = new Set();
+  for (const { resourceClaimName } of spec.resourceClaims ?? []) add(names, resourceClaimName);
+  for (const { resourceClaimName } of status?.resourceClaimStatuses ?? []) {
+    add(names, resourceClaimName);
+  }
+  return names;
 }
 
 function claimsOf(pod: Pod, spec: PodSpec): Names {

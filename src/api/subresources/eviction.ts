@@ -2,6 +2,7 @@
  * Deleting a pod as far as its disruption budget allows.
  * https://kubernetes.io/docs/concepts/scheduling-eviction/api-eviction/
  */
+import { checkNodeEviction } from "#api/admission/nodepods.ts";
 import { peek } from "#api/codec.ts";
 import { type Call, type Core, timestamp } from "#api/core.ts";
 import { readAdopted } from "#api/decode.ts";
@@ -186,6 +187,7 @@ async function evict(core: Core, call: Call): Promise<Response> {
   }
   const options = deleteOptionsOf(call, given);
   const pod = peek<Pod>(await mustGet(core, call));
+  checkNodeEviction(call.user, pod);
   if (options.uid !== undefined && options.uid !== pod.metadata.uid) {
     throw refuse.conflict(
       { group: "", plural: "pods", kind: "Pod" },
