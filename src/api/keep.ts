@@ -69,9 +69,10 @@ function dropUndefined(fields: object): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Keeps everything but the named parts of the spec. */
+/** Keeps everything but the named parts of the spec: labels and owners, too, are rights. */
 export function keepAllBut(object: ApiObject, old: Stored, parts: readonly string[]): void {
   const next = fieldsOf(object);
+  const { metadata } = object;
   const wanted = isObject(next["spec"]) ? next["spec"] : {};
   const before = fieldsOf(old)["spec"];
   const spec: Fields = isObject(before) ? { ...before } : {};
@@ -79,7 +80,11 @@ export function keepAllBut(object: ApiObject, old: Stored, parts: readonly strin
     if (wanted[part] === undefined) delete spec[part];
     else spec[part] = wanted[part];
   }
-  restore(object, old, ["metadata"]);
+  restore(object, old, []);
+  object.metadata = {
+    ...old.metadata,
+    ...(metadata?.managedFields && { managedFields: metadata.managedFields }),
+  };
   next["spec"] = spec;
 }
 

@@ -92,6 +92,8 @@ export interface Registry {
   /** By kind, in whichever version comes first. */
   byKind(group: string, kind: string): Resource | undefined;
   all(): Iterable<Resource>;
+  /** The first of the words that a built-in kind of the group has for itself. */
+  builtIn(group: string, words: readonly string[]): string | undefined;
   /** Replaces everything that `owner` (a definition's name) brought before. */
   replace(owner: string, versions: readonly CustomVersion[]): void;
   /** Calls back after each change; answers how to end that. */
@@ -154,6 +156,17 @@ export function createRegistry(kinds: readonly Kind[]): Registry {
       return undefined;
     },
     all: () => paths.values(),
+    builtIn: (group, words) => {
+      const own = kinds
+        .filter((each) => each.group === group)
+        .flatMap(({ kind, plural, singular, shortNames }) => [
+          kind,
+          plural,
+          singular,
+          ...shortNames,
+        ]);
+      return words.find((word) => own.includes(word));
+    },
     replace: (owner, versions) => {
       for (const { kind, bucket } of owned.get(owner) ?? []) {
         paths.delete(pathKey(kind.group, kind.version, kind.plural));

@@ -1,3 +1,4 @@
+import { accessLimits } from "#base/accesslimits.ts";
 import { careLimits } from "#base/carelimits.ts";
 import { celLimits } from "#base/cellimits.ts";
 import { dnsLimits } from "#base/dnslimits.ts";
@@ -8,6 +9,7 @@ import { threadLimits } from "#base/threadlimits.ts";
 
 /** Every bound of the program, with its unit in its name and the reason beside it. */
 export const limits = {
+  ...accessLimits,
   ...careLimits,
   ...joinLimits,
   /** Largest request body; the API server's own limit upstream (3 MiB). */

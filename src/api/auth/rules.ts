@@ -1,5 +1,6 @@
 /** Rules of roles: whether one allows an access, and whether one covers another. Pure. */
 import type { Access } from "#api/auth/authorize.ts";
+import { limits } from "#base/limits.ts";
 import type { PolicyRule } from "#resources/types.gen.ts";
 
 const has = (list: readonly string[] | undefined, value: string): boolean =>
@@ -57,30 +58,82 @@ function* singles(rule: PolicyRule): Generator<Single> {
   }
 }
 
-function coversSingle(owner: PolicyRule, single: Single): boolean {
-  if (!has(owner.verbs, single.verb)) return false;
-  const { url, group = "", resource = "", name } = single;
-  if (url !== undefined) {
-    return (owner.nonResourceURLs ?? []).some((pattern) => urlMatches(pattern, url));
-  }
-  if (!has(owner.apiGroups, group)) return false;
+const coversUrl = (owner: PolicyRule, url: string): boolean =>
+  (owner.nonResourceURLs ?? []).some((pattern) => urlMatches(pattern, url));
+
+function coversResource(owner: PolicyRule, resource: string): boolean {
   const slash = resource.indexOf("/");
   const plural = slash < 0 ? resource : resource.slice(0, slash);
   const subresource = slash < 0 ? undefined : resource.slice(slash + 1);
-  if (!resourceMatches(owner, plural, subresource)) return false;
+  return resourceMatches(owner, plural, subresource);
+}
+
+function coversName(owner: PolicyRule, name: string | undefined): boolean {
   const names = owner.resourceNames ?? [];
   return names.length === 0 || (name !== undefined && names.includes(name));
 }
 
-/** The rules of `wanted` that `owned` does not cover. */
+function coversSingle(owner: PolicyRule, single: Single): boolean {
+  if (!has(owner.verbs, single.verb)) return false;
+  const { url, group = "", resource = "", name } = single;
+  if (url !== undefined) return coversUrl(owner, url);
+  return has(owner.apiGroups, group) && coversResource(owner, resource) && coversName(owner, name);
+}
+
+/** Whether one rule covers all combinations of another: list by list, without making them. */
+function coversWhole(owner: PolicyRule, rule: PolicyRule): boolean {
+  const { nonResourceURLs = [], apiGroups = [], resources = [], resourceNames = [] } = rule;
+  const names = resourceNames.length === 0 ? [undefined] : resourceNames;
+  return (
+    rule.verbs.every((verb) => has(owner.verbs, verb)) &&
+    nonResourceURLs.every((url) => coversUrl(owner, url)) &&
+    apiGroups.every((group) => has(owner.apiGroups, group)) &&
+    resources.every((resource) => coversResource(owner, resource)) &&
+    (resources.length === 0 || names.every((name) => coversName(owner, name)))
+  );
+}
+
+/** Lists may name a value again and again. */
+function distinct(rule: PolicyRule): PolicyRule {
+  const once = (list: readonly string[] | undefined): string[] => [...new Set(list)];
+  return {
+    verbs: once(rule.verbs),
+    nonResourceURLs: once(rule.nonResourceURLs),
+    apiGroups: once(rule.apiGroups),
+    resources: once(rule.resources),
+    resourceNames: once(rule.resourceNames),
+  };
+}
+
+/** Counts down over all rules of one question. */
+class Budget {
+  #left = limits.ruleComparisonsMax;
+
+  /** False once it is used up. */
+  take(comparisons: number): boolean {
+    this.#left -= comparisons;
+    return this.#left >= 0;
+  }
+}
+
+const sizeOf = (rule: PolicyRule): number =>
+  Object.values(rule).reduce((sum, list) => sum + list.length, 0);
+
+function isCovered(owned: readonly PolicyRule[], rule: PolicyRule, budget: Budget): boolean {
+  if (!budget.take(sizeOf(rule) * owned.length)) return false;
+  if (owned.some((owner) => coversWhole(owner, rule))) return true;
+  for (const single of singles(rule)) {
+    if (!budget.take(owned.length + 1)) return false;
+    if (!owned.some((owner) => coversSingle(owner, single))) return false;
+  }
+  return true;
+}
+
+/** The rules of `wanted` that `owned` does not cover, or not within the limit of comparisons. */
 export function uncovered(
   owned: readonly PolicyRule[],
   wanted: readonly PolicyRule[],
 ): PolicyRule[] {
-  return wanted.filter((rule) => {
-    for (const single of singles(rule)) {
-      if (!owned.some((owner) => coversSingle(owner, single))) return true;
-    }
-    return false;
-  });
+  const budget = new Budget();
+  return wanted.filter((rule) => !isCovered(owned, distinct(rule), budget));
 }

@@ -60,9 +60,23 @@ const isTrue = (definition: CustomResourceDefinition, wanted: string): boolean =
     ({ type, status }) => type === wanted && status === "True",
   );
 
-/** A name that another definition of the group already has. */
-function conflictIn(definition: Definition, others: readonly Definition[]): string | undefined {
+const wordsOf = ({ spec: { names } }: Definition): string[] => [
+  ...[names.plural, names.singular, names.kind].filter((word) => word !== undefined),
+  ...(names.shortNames ?? []),
+];
+
+/**
+ * A name that a built-in kind or another definition of the group already has. A built-in kind has
+ * its own rules, and its objects are not the definition's.
+ */
+function conflictIn(
+  { registry }: Core,
+  definition: Definition,
+  others: readonly Definition[],
+): string | undefined {
   const { names, group } = definition.spec;
+  const builtIn = registry.builtIn(group, wordsOf(definition));
+  if (builtIn !== undefined) return `"${builtIn}" is already in use`;
   const rivals = others.filter(
     (other) =>
       other.metadata.name !== definition.metadata.name &&
@@ -81,8 +95,13 @@ function conflictIn(definition: Definition, others: readonly Definition[]): stri
 }
 
 /** Sets what the server says of a definition's names. */
-function acceptNames(definition: Definition, others: readonly Definition[], now: string): void {
-  const conflict = conflictIn(definition, others);
+function acceptNames(
+  core: Core,
+  definition: Definition,
+  others: readonly Definition[],
+  now: string,
+): void {
+  const conflict = conflictIn(core, definition, others);
   definition.status ??= {};
   if (conflict === undefined) {
     definition.status.acceptedNames = definition.spec.names;
@@ -164,7 +183,7 @@ export class CustomResources {
   /** Registers the kinds of an established definition, unless they are the same as before. */
   #serve(definition: Definition): void {
     const { name } = definition.metadata;
-    if (!isTrue(definition, "Established")) return;
+    if (!isTrue(definition, "Established") || this.#isBuiltIn(definition)) return;
     const print = JSON.stringify(definition.spec);
     if (this.#served.get(name) === print) return;
     this.#served.set(name, print);
@@ -176,6 +195,11 @@ export class CustomResources {
       const { log } = this.#core;
       log.warn("a definition cannot be served", { definition: name, error: messageOf(error) });
     }
+  }
+
+  /** Also where an earlier version accepted the names. */
+  #isBuiltIn(definition: Definition): boolean {
+    return this.#core.registry.builtIn(definition.spec.group, wordsOf(definition)) !== undefined;
   }
 
   #settleSoon(name: string): void {
@@ -201,9 +225,9 @@ export class CustomResources {
     const others = page.items.map((each) => peek<CustomResourceDefinition>(each));
     const wanted = structuredClone(definition);
     const now = timestamp(this.#core.clock.now());
-    acceptNames(wanted, others, now);
+    acceptNames(this.#core, wanted, others, now);
     if (sameJson(wanted.status, definition.status)) return;
-    await this.#update(name, "status", (live) => acceptNames(live, others, now));
+    await this.#update(name, "status", (live) => acceptNames(this.#core, live, others, now));
   }
 
   async #update(
@@ -244,8 +268,9 @@ export class CustomResources {
         ),
       );
     }
-    await this.#deleteAll(bucketOf(definition));
-    if (this.#core.store.count(`${bucketOf(definition)}/`) > 0) {
+    const owns = !this.#isBuiltIn(definition);
+    if (owns) await this.#deleteAll(bucketOf(definition));
+    if (owns && this.#core.store.count(`${bucketOf(definition)}/`) > 0) {
       // Some wait for their finalizers: look again when they may be gone.
       this.#core.clock.after(CLEANUP_AGAIN_MS, () => this.#settleSoon(name));
       return;

@@ -37,8 +37,16 @@ const segments = (path: string): string[] => path.split(".").filter((each) => ea
 function at(object: unknown, path: string | undefined): unknown {
   if (path === undefined) return undefined;
   let value: unknown = object;
-  for (const name of segments(path)) value = isObject(value) ? value[name] : undefined;
+  for (const name of segments(path))
+    value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   return value;
+}
+
+/** An assignment to `__proto__` would change all objects of the process. */
+function define(object: object, name: string, value: unknown): void {
+  Object.defineProperty(object, name, {
+    ...{ value, enumerable: true, configurable: true, writable: true },
+  });
 }
 
 function setAt(object: object, path: string, value: unknown): void {
@@ -46,15 +54,15 @@ function setAt(object: object, path: string, value: unknown): void {
   const last = must(names.pop(), "end of a scale path");
   let here = object as Record<string, unknown>;
   for (const name of names) {
-    const next = here[name];
+    const next = Object.hasOwn(here, name) ? here[name] : undefined;
     if (isObject(next)) here = next;
     else {
       const made = {};
-      here[name] = made;
+      define(here, name, made);
       here = made;
     }
   }
-  here[last] = value;
+  define(here, last, value);
 }
 
 function selectorText(value: unknown): string {
