@@ -4,12 +4,17 @@
  */
 import { ConfigError, expand, type Variable } from "#agents/kubelet/env.ts";
 import { hostnameOf } from "#agents/kubelet/files.ts";
-import { hashOf, specOf } from "#agents/kubelet/pod.ts";
+import { hashOf, networkOf, specOf } from "#agents/kubelet/pod.ts";
 import { cgroupParent, hugePageLimitsOf, limitsOf, oomScoreAdj } from "#agents/kubelet/qos.ts";
 import type { Member } from "#agents/kubelet/types.ts";
 import type { ContainerSpec, ImageInfo, Mount } from "#agents/runtime/runtime.ts";
 import type { Stored } from "#resources/meta.ts";
-import type { Pod, PodSecurityContext, SecurityContext } from "#resources/types.gen.ts";
+import type {
+  Pod,
+  PodSecurityContext,
+  SeccompProfile,
+  SecurityContext,
+} from "#resources/types.gen.ts";
 
 export interface SpecInput {
   pod: Stored<Pod>;
@@ -82,18 +87,29 @@ function userOf(
   return group === undefined ? String(name) : `${name}:${group}`;
 }
 
+/** Below the folder of profiles. Throws ConfigError. */
+function profileName({ localhostProfile = "" }: SeccompProfile): string {
+  const isBelow = !localhostProfile.startsWith("/") && !localhostProfile.split("/").includes("..");
+  if (isBelow && localhostProfile !== "") return localhostProfile;
+  const shown = JSON.stringify(localhostProfile);
+  throw new ConfigError(`seccomp profile ${shown} is not below the node's folder of profiles`);
+}
+
 function seccompOf(own: SecurityContext, whole: PodSecurityContext, directory: string): string {
   const profile = own.seccompProfile ?? whole.seccompProfile;
   if (own.privileged === true) return "unconfined";
   if (profile?.type === "RuntimeDefault") return "runtime/default";
-  if (profile?.type === "Localhost") return `${directory}/${profile.localhostProfile ?? ""}`;
+  if (profile?.type === "Localhost") return `${directory}/${profileName(profile)}`;
   return "unconfined";
 }
 
 function apparmorOf(own: SecurityContext, whole: PodSecurityContext): string | undefined {
   const profile = own.appArmorProfile ?? whole.appArmorProfile;
   if (profile?.type === "Unconfined") return "unconfined";
-  return profile?.type === "Localhost" ? profile.localhostProfile : undefined;
+  if (profile?.type !== "Localhost") return undefined;
+  // The runtime's own word for no profile at all.
+  if (profile.localhostProfile !== "unconfined") return profile.localhostProfile;
+  throw new ConfigError("AppArmor profile unconfined is not one of this node's profiles");
 }
 
 function groupsOf(whole: PodSecurityContext): string[] {
@@ -173,10 +189,7 @@ export function containerSpec(input: SpecInput): ContainerSpec {
     image: input.image.names[0] ?? member.spec.image ?? "",
     labels: labelsOf(input),
     group: input.pod.metadata.uid,
-    network:
-      input.netnsPath === undefined || spec.hostNetwork === true
-        ? "host"
-        : { namespacePath: input.netnsPath },
+    network: networkOf(input.pod, input.netnsPath),
     ...(spec.hostNetwork !== true && {
       hostname: (spec.setHostnameAsFQDN && input.fqdn) || hostnameOf(input.pod),
     }),

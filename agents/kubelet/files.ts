@@ -24,10 +24,15 @@ export function fqdnOf(pod: Stored<Pod>, domain: string): string | undefined {
   return `${hostnameOf(pod)}.${subdomain}.${pod.metadata.namespace}.svc.${domain}`;
 }
 
+/** Anything else would be another word of the line, or another line. */
+const isWord = (text: string): boolean => /^[!-~]+$/.test(text);
+
 function aliasLines(pod: Stored<Pod>): string {
   const aliases = pod.spec?.hostAliases ?? [];
   if (aliases.length === 0) return "";
-  const rows = aliases.map(({ ip, hostnames = [] }) => `${ip}\t${hostnames.join("\t")}\n`);
+  const rows = aliases.map(
+    ({ ip, hostnames = [] }) => `${[ip, ...hostnames].filter(isWord).join("\t")}\n`,
+  );
   return `\n# Entries added by HostAliases.\n${rows.join("")}`;
 }
 
@@ -99,12 +104,13 @@ function base(pod: Stored<Pod>, dns: ClusterDns, node: Resolver): Resolver {
 export function resolverFile(pod: Stored<Pod>, dns: ClusterDns, nodeFile: string): string {
   const out = base(pod, dns, parseResolver(nodeFile));
   const config = pod.spec?.dnsConfig;
-  const unique = (list: readonly string[]) => [...new Set(list)];
+  const unique = (list: readonly string[]) => [...new Set(list)].filter(isWord);
   const servers = unique([...out.servers, ...(config?.nameservers ?? [])]).slice(0, MAX_SERVERS);
   const searches = unique([...out.searches, ...(config?.searches ?? [])]).slice(0, MAX_SEARCHES);
   const options = new Map(out.options.map((text) => [text.split(":", 1)[0] ?? text, text]));
   for (const { name, value } of config?.options ?? []) {
-    if (name) options.set(name, value === undefined ? name : `${name}:${value}`);
+    const text = value === undefined ? (name ?? "") : `${name}:${value}`;
+    if (name && isWord(text)) options.set(name, text);
   }
   const rows = [
     ...(searches.length > 0 ? [`search ${searches.join(" ")}`] : []),

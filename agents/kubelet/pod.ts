@@ -24,6 +24,16 @@ export function membersOf(pod: Pod): Member[] {
   return members;
 }
 
+/**
+ * The network that a container of the pod runs in. The node's own only where the pod says so, and
+ * never for lack of another. Throws an Error where it has none.
+ */
+export function networkOf(pod: Pod, netnsPath: string | undefined) {
+  if (specOf(pod).hostNetwork === true) return "host" as const;
+  if (!netnsPath) throw new Error(`pod ${pod.metadata?.name} has no network namespace`);
+  return { namespacePath: netnsPath };
+}
+
 /** A change of it replaces a running container, as upstream: name and image. */
 export const hashOf = (container: Container): string =>
   `${container.name}=${container.image ?? ""}`;

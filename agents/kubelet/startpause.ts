@@ -8,7 +8,7 @@ import type { PodWork } from "#agents/kubelet/context.ts";
 import { hostnameOf } from "#agents/kubelet/files.ts";
 import { architecture } from "#agents/kubelet/node.ts";
 import { PAUSE_IMAGE, PAUSE_NAME, pauseImage } from "#agents/kubelet/pause.ts";
-import { specOf } from "#agents/kubelet/pod.ts";
+import { networkOf, specOf } from "#agents/kubelet/pod.ts";
 import { cgroupParent } from "#agents/kubelet/qos.ts";
 import { labelKeys } from "#agents/runtime/runtime.ts";
 import { must } from "#base/assert.ts";
@@ -41,8 +41,8 @@ export async function startPause(worker: PodWork): Promise<void> {
         [labelKeys.kind]: "pause",
       },
       group: uid,
-      network: sandbox.netnsPath === "" ? "host" : { namespacePath: sandbox.netnsPath },
-      ...(sandbox.netnsPath !== "" && { hostname: hostnameOf(pod) }),
+      network: networkOf(pod, sandbox.netnsPath),
+      ...(spec.hostNetwork !== true && { hostname: hostnameOf(pod) }),
       env: [],
       mounts: [],
       devices: [],

@@ -4,7 +4,7 @@ import { planFirewall } from "#agents/network/firewall.ts";
 import { overlayName } from "#agents/network/instance.ts";
 import { planOverlay } from "#agents/network/overlay.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
-import type { Family, NetworkState } from "#agents/network/plan.ts";
+import type { NetworkState } from "#agents/network/plan.ts";
 import {
   ownAddress,
   ownCidrs,
@@ -14,6 +14,7 @@ import {
 } from "#agents/network/plan.ts";
 import { kernelTable, RouteTable } from "#agents/network/routes.ts";
 import { WayToServices } from "#agents/network/way.ts";
+import type { Family } from "#base/cidr.ts";
 import type { Clock } from "#base/clock.ts";
 import { keepLevel, type Level } from "#base/level.ts";
 import { limits } from "#base/limits.ts";

@@ -4,15 +4,9 @@
  * stranger on the LAN slips no packet into the overlay. Who else may reach a port is the machine's
  * own firewall's to say. Pure.
  */
-import { isIP } from "node:net";
 import type { Chain, Hook, RuleSet } from "#agents/network/packets.ts";
-import {
-  cidrsOf,
-  type Family,
-  familyOf,
-  type NetworkState,
-  planPeers,
-} from "#agents/network/plan.ts";
+import { cidrsOf, type NetworkState, planPeers } from "#agents/network/plan.ts";
+import { type Family, familyOf } from "#base/cidr.ts";
 
 /** UDP port of VXLAN as Linux and flannel have it. */
 export const VXLAN_PORT = 8472;
@@ -51,7 +45,7 @@ function shut(state: NetworkState, family: Family): string[] {
     const at = `-p tcp --dport ${port}`;
     // It may listen on all of this machine's addresses, whichever one we use.
     places.push(`${at} -m addrtype --dst-type LOCAL`);
-    if (isIP(address) !== 0 && familyOf(address) === family) places.push(`-d ${address} ${at}`);
+    if (familyOf(address) === family) places.push(`-d ${address} ${at}`);
   }
   const sources = cidrsOf(state.clusterCidr, family);
   return sources.flatMap((source) =>

@@ -2,7 +2,9 @@
  * An nft table to the text of one transaction, and back from the text of `nft list table`. Pure:
  * `nftables.ts` runs the program.
  */
+
 import { isMap, type NftChain, type NftSet, type NftTable } from "#agents/network/tables.ts";
+import { mustBeLine } from "#base/assert.ts";
 
 /** What the kernel has of a chain. */
 export interface KernelNftChain {
@@ -36,7 +38,7 @@ function declaration(set: NftSet): string {
 
 function* inLines(head: string, elements: readonly string[]): Generator<string> {
   for (let at = 0; at < elements.length; at += ELEMENTS_PER_LINE) {
-    yield `${head} { ${elements.slice(at, at + ELEMENTS_PER_LINE).join(", ")} }\n`;
+    yield `${mustBeLine(`${head} { ${elements.slice(at, at + ELEMENTS_PER_LINE).join(", ")} }`)}\n`;
   }
 }
 
@@ -106,7 +108,7 @@ function* chainText(
 ): Generator<string> {
   if (sameRules(known?.rules, rules)) return;
   if (known !== undefined) yield `flush chain ${address} ${name}\n`;
-  for (const rule of rules) yield `add rule ${address} ${name} ${rule}\n`;
+  for (const rule of rules) yield `add rule ${address} ${name} ${mustBeLine(rule)}\n`;
 }
 
 /** What the kernel has once it took the transaction. */

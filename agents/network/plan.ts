@@ -5,9 +5,8 @@
  */
 import type { PodAttachment } from "#agents/network/cni.ts";
 import type { Chain, Hook, RuleSet } from "#agents/network/packets.ts";
+import { type Family, familyOf } from "#base/cidr.ts";
 import type { Node } from "#resources/types.gen.ts";
-
-export type Family = "IPv4" | "IPv6";
 
 export interface Peer {
   name: string;
@@ -40,8 +39,6 @@ export interface NetworkState {
   /** Packets between nodes' pods travel in VXLAN. */
   overlay?: boolean;
 }
-
-export const familyOf = (address: string): Family => (address.includes(":") ? "IPv6" : "IPv4");
 
 /** The parts of a comma-separated list of CIDRs that are of one family. */
 export function cidrsOf(list: string, family: Family): string[] {

@@ -3,7 +3,7 @@
  * `iptables.ts` runs the programs.
  */
 import type { Chain, Hook } from "#agents/network/packets.ts";
-import { assert } from "#base/assert.ts";
+import { assert, mustBeLine } from "#base/assert.ts";
 
 export type Table = Chain["table"];
 
@@ -83,7 +83,7 @@ export function* renderChange(change: TableChange, names: ChainNames): Generator
   for (const { from, text } of change.unhook) yield `-D ${from} ${text}\n`;
   for (const { name, rules } of change.write) {
     let text = "";
-    for (const rule of rules) text += `-A ${name} ${names.rule(rule)}\n`;
+    for (const rule of rules) text += `-A ${name} ${names.rule(mustBeLine(rule))}\n`;
     yield text;
   }
   for (const { from, to, match } of change.hook.toReversed()) {

@@ -5,8 +5,9 @@
 import { readFile } from "node:fs/promises";
 import { VXLAN_PORT } from "#agents/network/firewall.ts";
 import type { Overlay, OverlayLink } from "#agents/network/overlay.ts";
-import type { Family, Route } from "#agents/network/plan.ts";
-import { contains } from "#base/cidr.ts";
+import type { Route } from "#agents/network/plan.ts";
+import { mustBeLine } from "#base/assert.ts";
+import { contains, type Family } from "#base/cidr.ts";
 import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 
@@ -154,6 +155,7 @@ export class RouteTable {
    */
   async #batch(program: readonly string[], lines: readonly string[]): Promise<void> {
     if (lines.length === 0) return;
+    for (const line of lines) mustBeLine(line);
     const argv = [...program, "-force", "-batch", "-"];
     const result = await this.#run(argv, { stdin: `${lines.join("\n")}\n` });
     if (result.exitCode === 0) return;

@@ -3,7 +3,8 @@
  * Service's address only after it has found a route for that, and on a LAN without a router there
  * is none: there one to the link of the node's own address does. Nothing ever leaves by it.
  */
-import { cidrsOf, type Family, type Route } from "#agents/network/plan.ts";
+import { cidrsOf, type Route } from "#agents/network/plan.ts";
+import type { Family } from "#base/cidr.ts";
 import type { Run } from "#base/process.ts";
 
 export interface WayOptions {

@@ -5,6 +5,7 @@
  */
 import type { Chain, RuleSet } from "#agents/network/packets.ts";
 import { peerMatches, portMatches, type Side } from "#agents/policy/rules.ts";
+import { familyOf } from "#base/cidr.ts";
 import { matchLabelSelector } from "#resources/selector.ts";
 import type { Namespace, NetworkPolicy, Pod } from "#resources/types.gen.ts";
 
@@ -32,9 +33,6 @@ export interface PolicyState {
   /** Labels of each namespace. */
   namespaces: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
-
-const isFamily = (ip: string, family: PolicyConfig["family"]): boolean =>
-  ip.includes(":") === (family === "IPv6");
 
 function namedPorts(pod: Pod): Map<string, number[]> {
   const found = new Map<string, number[]>();
@@ -176,7 +174,7 @@ export function planPolicies(state: PolicyState, config: PolicyConfig): RuleSet 
     }
     for (const [pod, names] of [...byPod].sort(([a], [b]) => (a.uid < b.uid ? -1 : 1))) {
       chains.push(podChain(pod, side, names, config));
-      for (const ip of pod.ips.filter((one) => isFamily(one, config.family))) {
+      for (const ip of pod.ips.filter((one) => familyOf(one) === config.family)) {
         jumps[side].push(`${side === "in" ? "-d" : "-s"} ${ip} -j @POD-${side}-${pod.uid}`);
       }
     }

@@ -1,5 +1,6 @@
 /** Peers and ports of a policy as words of iptables. Pure. */
 import type { PolicyConfig, PolicyPod, PolicyState } from "#agents/policy/plan.ts";
+import { familyOf } from "#base/cidr.ts";
 import { matchLabelSelector } from "#resources/selector.ts";
 import type { NetworkPolicyPeer, NetworkPolicyPort } from "#resources/types.gen.ts";
 
@@ -16,8 +17,6 @@ export interface PeerMatch {
 }
 
 const flag = (side: Side): string => (side === "in" ? "-s" : "-d");
-const isFamily = (ip: string, family: PolicyConfig["family"]): boolean =>
-  ip.includes(":") === (family === "IPv6");
 
 /** Pods that a peer without ipBlock selects: by default of the policy's own namespace. */
 function podsOf(peer: NetworkPolicyPeer, namespace: string, state: PolicyState): PolicyPod[] {
@@ -46,15 +45,15 @@ export function peerMatches(
   for (const peer of peers) {
     if (peer.ipBlock !== undefined) {
       const { cidr, except = [] } = peer.ipBlock;
-      if (!isFamily(cidr, config.family)) continue;
-      const without = except.filter((one) => isFamily(one, config.family));
+      if (familyOf(cidr) !== config.family) continue;
+      const without = except.filter((one) => familyOf(one) === config.family);
       const match = `${flag(side)} ${cidr}`;
       const taken = without.map((one) => `${flag(side)} ${one}`);
       found.set(`${match} ${taken}`, { match, except: taken, pods: [] });
       continue;
     }
     for (const pod of podsOf(peer, namespace, state)) {
-      for (const ip of pod.ips.filter((one) => isFamily(one, config.family))) {
+      for (const ip of pod.ips.filter((one) => familyOf(one) === config.family)) {
         const match = `${flag(side)} ${ip}`;
         found.set(match, { match, except: [], pods: [pod] });
       }
@@ -96,7 +95,7 @@ function namedPort(
   return receivers.flatMap((pod) =>
     (pod.ports.get(`${name}/${protocol}`) ?? []).flatMap((number) =>
       pod.ips
-        .filter((ip) => isFamily(ip, config.family))
+        .filter((ip) => familyOf(ip) === config.family)
         .map((ip) => `-d ${ip} -p ${protocol.toLowerCase()} --dport ${number}`),
     ),
   );

@@ -5,6 +5,7 @@
  */
 import type { RuleSet } from "#agents/network/packets.ts";
 import { joinRules, servicePortRules } from "#agents/proxy/rules.ts";
+import { familyOf } from "#base/cidr.ts";
 import type { Endpoint, EndpointSlice, Service, ServicePort } from "#resources/types.gen.ts";
 
 export interface ProxyConfig {
@@ -53,10 +54,6 @@ export interface ServicePortPlan {
 const AFFINITY_SECONDS = 10_800;
 const PROTOCOLS = { TCP: "tcp", UDP: "udp", SCTP: "sctp" } as const;
 
-function isFamily(family: ProxyConfig["family"], address: string): boolean {
-  return address.includes(":") === (family === "IPv6");
-}
-
 interface Candidate extends Backend {
   ready: boolean;
   /** Terminating but still serving: used only where nothing is ready (KEP-1669). */
@@ -92,7 +89,7 @@ function candidatesOf(
     if (port === undefined) continue;
     for (const endpoint of slice.endpoints ?? []) {
       const ip = endpoint.addresses[0];
-      if (ip === undefined) continue;
+      if (ip === undefined || familyOf(ip) !== config.family) continue;
       const candidate = candidateOf(endpoint, ip, port, config.nodeName);
       const key = `${ip} ${port}`;
       // The same address in two slices while it moves between them: the better state counts.
@@ -135,7 +132,7 @@ function servicePort(
   const spec = service.spec ?? {};
   const { namespace, name } = service.metadata ?? {};
   const mine = (addresses: readonly string[] | undefined) =>
-    (addresses ?? []).filter((address) => isFamily(config.family, address));
+    (addresses ?? []).filter((address) => familyOf(address) === config.family);
   const ingress = spec.type === "LoadBalancer" ? (service.status?.loadBalancer?.ingress ?? []) : [];
   const candidates = candidatesOf(slices, port.name ?? "", config);
   const external = spec.type === "NodePort" || spec.type === "LoadBalancer";

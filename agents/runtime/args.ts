@@ -3,7 +3,7 @@
  * named where they decide something.
  */
 
-import type { ContainerSpec, Mount } from "#agents/runtime/runtime.ts";
+import { type ContainerSpec, type Mount, RuntimeError } from "#agents/runtime/runtime.ts";
 import { assert } from "#base/assert.ts";
 
 /** As of a container that is alone, and of Kubernetes' sandboxes. */
@@ -49,6 +49,25 @@ function volume(mount: Mount): string {
   ].join(":");
 }
 
+/** nerdctl reads these flags as lists with commas and quotes, and the image as an option. */
+const WORDS = {
+  image: /^[A-Za-z0-9][^\s]*$/,
+  device: /^\/[^,"\s]*$/,
+  capability: /^[A-Za-z0-9_]+$/,
+  group: /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/,
+  "network namespace": /^\/[^,"\s]+$/,
+};
+
+/** The value, where it is one word. @throws RuntimeError */
+function word(what: keyof typeof WORDS, value: string): string {
+  if (WORDS[what].test(value)) return value;
+  const text = `nerdctl takes no ${what} like ${JSON.stringify(value)}`;
+  throw new RuntimeError("InvalidArgument", text);
+}
+
+const words = (what: keyof typeof WORDS, values: readonly string[]): string[] =>
+  values.map((value) => word(what, value));
+
 function each(flag: string, values: readonly string[]): string[] {
   return values.flatMap((value) => [flag, value]);
 }
@@ -58,7 +77,10 @@ function optional(flag: string, value: string | number | undefined): string[] {
 }
 
 function networkFlags(spec: ContainerSpec): string[] {
-  const network = spec.network === "host" ? "host" : `ns:${spec.network.namespacePath}`;
+  const network =
+    spec.network === "host"
+      ? "host"
+      : `ns:${word("network namespace", spec.network.namespacePath)}`;
   // Left out, nerdctl takes the machine's own name: right for the host's network.
   return ["--network", network, ...optional("--hostname", spec.hostname)];
 }
@@ -98,11 +120,11 @@ function securityFlags(spec: ContainerSpec): string[] {
   return [
     ...(spec.privileged ? ["--privileged"] : []),
     ...each("--security-opt", options),
-    ...each("--cap-add", spec.capabilities.add),
-    ...each("--cap-drop", spec.capabilities.drop),
+    ...each("--cap-add", words("capability", spec.capabilities.add)),
+    ...each("--cap-drop", words("capability", spec.capabilities.drop)),
     ...(spec.readOnlyRootfs ? ["--read-only"] : []),
     ...optional("--user", nameOfUser(spec.user)),
-    ...each("--group-add", spec.groups),
+    ...each("--group-add", words("group", spec.groups)),
   ];
 }
 
@@ -120,7 +142,7 @@ function resourceFlags(spec: ContainerSpec): string[] {
     ...(memory === undefined ? [] : ["--memory", String(memory), "--memory-swap", String(memory)]),
     ...optional("--pids-limit", spec.pidsLimit),
     ...optional("--oom-score-adj", spec.oomScoreAdj),
-    ...each("--device", spec.devices),
+    ...each("--device", words("device", spec.devices)),
   ];
 }
 
@@ -131,7 +153,8 @@ function commandOf(spec: ContainerSpec): { flags: string[]; positional: string[]
   const [first, ...rest] = spec.entrypoint ?? [];
   const all = [...rest, ...(spec.args ?? [])];
   // nerdctl takes away the first "--" after the image, wherever it came from.
-  const positional = all.length === 0 ? [spec.image] : [spec.image, "--", ...all];
+  const image = word("image", spec.image);
+  const positional = all.length === 0 ? [image] : [image, "--", ...all];
   return { flags: first === undefined ? [] : ["--entrypoint", first], positional };
 }
 

@@ -30,7 +30,7 @@ export function mountArguments(mount: {
   const kept = mount.options.filter((option) => option !== "rw" && option !== "ro");
   const options = [...new Set([...kept, "ro", "noexec"])].join(",");
   const type = mount.type === "bind" ? [] : ["-t", mount.type];
-  return [...type, "-o", options, mount.source];
+  return [...type, "-o", options, "--", mount.source];
 }
 
 export interface ImageMount {

@@ -1,5 +1,5 @@
 /** The volumes of this node's pods: see `volumes.ts` for the contract. */
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir, realpath, rm } from "node:fs/promises";
 import type { Mount, Runtime } from "#agents/runtime/runtime.ts";
 import { type ClaimSource, claimName, claimSource } from "#agents/volumes/claims.ts";
 import { checkHostPath } from "#agents/volumes/hostpath.ts";
@@ -24,6 +24,7 @@ import type { Log } from "#base/log.ts";
 import type { Run } from "#base/process.ts";
 import type { Client } from "#client/client.ts";
 import { mediumPageBytes } from "#resources/hugepages.ts";
+import { isMountOption } from "#resources/mountoptions.ts";
 import { quantityValue } from "#resources/quantity.ts";
 import type {
   EmptyDirVolumeSource,
@@ -132,7 +133,8 @@ class NodeVolumes implements PodVolumes {
     const source = await claimSource(this.#options.client, request.pod, volume, claim);
     if (source.kind === "block") {
       await checkHostPath(source.path, "BlockDevice");
-      return { path: source.path, readOnly: false, block: true };
+      // A name by path or by bus has colons in it, at which the runtime would cut.
+      return { path: await realpath(source.path), readOnly: false, block: true };
     }
     const made = await this.#makeClaim(request, volume, source);
     const owned = source.kind !== "path" || source.isLocal;
@@ -160,7 +162,8 @@ class NodeVolumes implements PodVolumes {
   async #mountMemory(): Promise<void> {
     await mkdir(this.#memoryRoot, { recursive: true, mode: 0o755 });
     if (await this.#mounts.isMounted(this.#memoryRoot)) return;
-    await this.#mounts.mount(["-t", "tmpfs", "-o", "mode=0755", "bramble"], this.#memoryRoot);
+    const flags = ["-t", "tmpfs", "-o", "mode=0755"];
+    await this.#mounts.mount({ flags, source: "bramble", point: this.#memoryRoot });
   }
 
   async #makeEmpty(
@@ -176,13 +179,14 @@ class NodeVolumes implements PodVolumes {
     }
     if (await this.#mounts.isMounted(path)) return path;
     if (pageBytes !== undefined) {
-      const pages = ["-t", "hugetlbfs", "-o", `mode=0777,pagesize=${pageBytes}`, "nodev"];
-      await this.#mounts.mount(pages, path);
+      const flags = ["-t", "hugetlbfs", "-o", `mode=0777,pagesize=${pageBytes}`];
+      await this.#mounts.mount({ flags, source: "nodev", point: path });
       return path;
     }
     const bytes = sizeLimit === undefined ? 0 : Math.floor(quantityValue(sizeLimit));
     const options = bytes > 0 ? `mode=0777,size=${bytes}` : "mode=0777";
-    await this.#mounts.mount(["-t", "tmpfs", "-o", options, "tmpfs"], path);
+    const flags = ["-t", "tmpfs", "-o", options];
+    await this.#mounts.mount({ flags, source: "tmpfs", point: path });
     return path;
   }
 
@@ -224,9 +228,12 @@ class NodeVolumes implements PodVolumes {
     const path = await this.#folder(request, name, 0o750);
     const readOnly = nfs.readOnly === true;
     if (await this.#mounts.isMounted(path)) return { path, readOnly };
-    const flags = [...(readOnly ? ["ro"] : []), ...options].join(",");
-    const args = ["-t", "nfs", ...(flags === "" ? [] : ["-o", flags]), `${nfs.server}:${nfs.path}`];
-    await this.#mounts.mount(args, path);
+    const wrong = options.find((option) => !isMountOption(option));
+    if (wrong !== undefined)
+      throw new Error(`mount option ${JSON.stringify(wrong)} is not allowed`);
+    const all = [...(readOnly ? ["ro"] : []), ...options].join(",");
+    const flags = ["-t", "nfs", ...(all === "" ? [] : ["-o", all])];
+    await this.#mounts.mount({ flags, source: `${nfs.server}:${nfs.path}`, point: path });
     return { path, readOnly };
   }
 
@@ -292,7 +299,8 @@ class NodeVolumes implements PodVolumes {
       const target = `${folder}/${++this.#subPaths}`;
       if (stat.isDirectory()) await mkdir(target, { recursive: true });
       else await Bun.write(target, "");
-      await this.#mounts.mount(["--bind", `/proc/${process.pid}/fd/${handle.fd}`], target);
+      const opened = `/proc/${process.pid}/fd/${handle.fd}`;
+      await this.#mounts.mount({ flags: ["--bind"], source: opened, point: target });
       return target;
     } finally {
       await handle.close();

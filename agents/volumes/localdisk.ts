@@ -146,7 +146,7 @@ export class LocalDisk {
     if ((await stat(image)).size < bytes) await truncate(image, bytes);
     if (await this.#mounts.isMounted(path)) return this.#growMounted(path, image);
     await this.#growAside(image);
-    await this.#mounts.mount(["-o", "loop,noatime", image], path);
+    await this.#mounts.mount({ flags: ["-o", "loop,noatime"], source: image, point: path });
     await this.#openUp(path);
   }
 

@@ -8,6 +8,13 @@ const unescaped = (text: string): string =>
     String.fromCharCode(Number.parseInt(octal, 8)),
   );
 
+export interface MountCall {
+  flags: readonly string[];
+  /** May begin with a dash. */
+  source: string;
+  point: string;
+}
+
 export class Mounts {
   readonly #run: Run;
   readonly #table: string;
@@ -31,7 +38,8 @@ export class Mounts {
     return (await this.below(point)).includes(point);
   }
 
-  async mount(args: readonly string[], point: string): Promise<void> {
+  async mount({ flags, source, point }: MountCall): Promise<void> {
+    const args = [...flags, "--", source];
     const result = await this.#run(["mount", ...args, point]);
     if (result.exitCode === 0) return;
     throw new Error(

@@ -8,3 +8,9 @@ export function must<T>(value: T | undefined | null, what: string): T {
   if (value === undefined || value === null) throw new Error(`assertion failed: no ${what}`);
   return value;
 }
+
+/** The text, where it is one line: in what a program reads a second one would be an order. */
+export function mustBeLine(text: string): string {
+  assert(!text.includes("\n"), `one line, not ${JSON.stringify(text)}`);
+  return text;
+}

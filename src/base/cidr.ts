@@ -1,4 +1,25 @@
-/** Addresses and CIDRs as numbers. Pure. */
+/** Addresses and CIDRs: what is one, and as numbers. Pure. */
+import { isIP } from "node:net";
+
+export type Family = "IPv4" | "IPv6";
+
+function addressFamily(text: string): Family | undefined {
+  const version = isIP(text);
+  if (version === 4) return "IPv4";
+  return version === 6 && !text.includes("%") ? "IPv6" : undefined;
+}
+
+/**
+ * Of an address or a CIDR. Undefined for any other text, an address with a zone included: what has
+ * a family can be a word of a packet rule, and nothing else.
+ */
+export function familyOf(text: string): Family | undefined {
+  const slash = text.indexOf("/");
+  if (slash < 0) return addressFamily(text);
+  const bits = text.slice(slash + 1);
+  const family = /^(0|[1-9]\d{0,2})$/.test(bits) ? addressFamily(text.slice(0, slash)) : undefined;
+  return Number(bits) <= (family === "IPv4" ? 32 : 128) ? family : undefined;
+}
 
 /** The value of an address, or undefined where it is none. */
 export function addressValue(text: string): bigint | undefined {

@@ -1,9 +1,12 @@
 /**
- * The one way to run another program to its end: argv, a time limit, bounded output. Never a shell.
+ * The one way to start another program: argv, never a shell, and none of our environment's secrets.
+ * `runProcess` runs it to its end, with a time limit and bounded output.
  */
+import { closeSync, openSync } from "node:fs";
+import type { FileSink, Subprocess } from "bun";
 import { TimeoutError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
-import { ownEnvironment } from "#base/programs.ts";
+import { ownEnvironment, programEnvironment } from "#base/programs.ts";
 
 export interface RunOptions {
   stdin?: string | Uint8Array;
@@ -35,10 +38,21 @@ async function bounded(stream: ReadableStream<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
+/** @throws Error for what could be no argument list. */
+function mustBeArguments(argv: readonly string[]): string[] {
+  const [program = ""] = argv;
+  if (program === "" || program.startsWith("-")) {
+    throw new Error(`${JSON.stringify(program)} is no program`);
+  }
+  const cut = argv.find((word) => word.includes("\0"));
+  if (cut !== undefined) throw new Error(`argument ${JSON.stringify(cut)} of ${program} has a NUL`);
+  return [...argv];
+}
+
 export const runProcess: Run = async (argv, options = {}) => {
   const timeoutMs = options.timeoutMs ?? limits.processMsMax;
-  const own = options.cleanEnv === true ? {} : ownEnvironment();
-  const child = Bun.spawn([...argv], {
+  const own = options.cleanEnv === true ? {} : programEnvironment();
+  const child = Bun.spawn(mustBeArguments(argv), {
     stdin: options.stdin === undefined ? "ignore" : Buffer.from(options.stdin),
     stdout: "pipe",
     stderr: "pipe",
@@ -59,3 +73,45 @@ export const runProcess: Run = async (argv, options = {}) => {
     clearTimeout(timer);
   }
 };
+
+/** A program whose input and output are streams. */
+export type Piped = Subprocess<"pipe", "pipe", "pipe"> & { readonly stdin: FileSink };
+
+export const startPiped = (argv: readonly string[]): Piped =>
+  Bun.spawn(mustBeArguments(argv), {
+    stdin: "pipe",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: programEnvironment(),
+  });
+
+/** Runs to its end with this process's terminal as its input. */
+export function runOnTerminal(argv: readonly string[]): void {
+  const env = programEnvironment();
+  Bun.spawnSync(mustBeArguments(argv), {
+    stdin: "inherit",
+    stdout: "ignore",
+    stderr: "ignore",
+    env,
+  });
+}
+
+/**
+ * Lives on after this process, in a session of its own; output goes to the end of a file. `isOwn`:
+ * it is bramble itself, which has its settings in our environment.
+ */
+export function startAway(argv: readonly string[], log: string, isOwn: boolean): Subprocess {
+  const file = openSync(log, "a", 0o600);
+  try {
+    const child = Bun.spawn(["setsid", ...mustBeArguments(argv)], {
+      stdin: "ignore",
+      stdout: file,
+      stderr: file,
+      env: isOwn ? ownEnvironment() : programEnvironment(),
+    });
+    child.unref();
+    return child;
+  } finally {
+    closeSync(file);
+  }
+}

@@ -6,13 +6,43 @@
 const ADMIN_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 const USER_FOLDERS = ["/usr/local/bin", "/usr/bin", "/bin"];
 
-/** PATH with the administrator's folders behind what it has; of nothing: all of the usual ones. */
+/**
+ * PATH with the administrator's folders behind what it has; of nothing: all of the usual ones. What
+ * is not absolute is left out: the working directory may be anybody's.
+ */
 export function searchPath(path: string | undefined): string {
-  const had = path === undefined || path === "" ? USER_FOLDERS : path.split(":");
+  const named = (path ?? "").split(":").filter((folder) => folder.startsWith("/"));
+  const had = named.length === 0 ? USER_FOLDERS : named;
   return [...had, ...ADMIN_FOLDERS.filter((folder) => !had.includes(folder))].join(":");
 }
 
-/** This process's own, with which other programs are found too. */
+/** What other programs get of our environment, which has secrets: settings of ours, credentials. */
+const PASSED_ON = [
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "LANG",
+  "LANGUAGE",
+  "TZ",
+  "TMPDIR",
+  "TERM",
+  "XDG_RUNTIME_DIR",
+  "DBUS_SESSION_BUS_ADDRESS",
+  "DBUS_SYSTEM_BUS_ADDRESS",
+];
+
+/** The environment of other programs, with which they are found too. */
+export function programEnvironment(): Record<string, string> {
+  const own = process.env;
+  const passed = Object.entries(own).flatMap(([name, value]) =>
+    value !== undefined && (PASSED_ON.includes(name) || name.startsWith("LC_"))
+      ? [[name, value] as const]
+      : [],
+  );
+  return { ...Object.fromEntries(passed), PATH: searchPath(own["PATH"]) };
+}
+
+/** All of it, for bramble itself. */
 export const ownEnvironment = (): Record<string, string | undefined> => ({
   ...process.env,
   PATH: searchPath(process.env["PATH"]),

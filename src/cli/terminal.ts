@@ -1,12 +1,11 @@
 /** The terminal that the command line was typed in: raw keys, its size, and bytes as they come. */
+import { runOnTerminal } from "#base/process.ts";
 import { findProgram } from "#base/programs.ts";
 
 export interface Size {
   width: number;
   height: number;
 }
-
-const STDIN = { stdin: "inherit", stdout: "ignore", stderr: "ignore" } as const;
 
 export const isTerminal = (): boolean => process.stdin.isTTY === true;
 
@@ -20,7 +19,7 @@ export function rawMode(onResize: (size: Size) => void): () => void {
   process.stdin.setRawMode(true);
   // Raw mode leaves output alone, and the other side ends its lines itself.
   const stty = findProgram("stty");
-  const translate = (how: string) => stty && Bun.spawnSync([stty, how], STDIN);
+  const translate = (how: string) => stty && runOnTerminal([stty, how]);
   translate("-opost");
   process.stdout.on("resize", resized);
   resized();

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { OperatorError, UsageError } from "#base/errors.ts";
+import { runProcess, startPiped } from "#base/process.ts";
 import { execute, type Place } from "#cli/execute.ts";
 import { containerFor, podFor } from "#cli/pods.ts";
 import { act, type Options, type Session, textOf } from "#cli/session.ts";
@@ -47,7 +48,7 @@ const isFolder = async (session: Session, place: Place, path: string): Promise<b
 
 /** Local tar; its output or its input is the other side's. */
 function tar(argv: readonly string[]) {
-  const child = Bun.spawn(["tar", ...argv], { stdin: "pipe", stdout: "pipe", stderr: "pipe" });
+  const child = startPiped(["tar", ...argv]);
   const ended = async (): Promise<void> => {
     const [status, words] = await Promise.all([child.exited, new Response(child.stderr).text()]);
     if (status !== 0) throw new OperatorError(words.trim() || `tar ended with ${status}`);
@@ -99,9 +100,8 @@ async function download(session: Session, place: Place, from: string, to: string
 
 /** The target exists as a folder: what comes is put over it. */
 async function merge(draft: string, target: string): Promise<void> {
-  const child = Bun.spawn(["cp", "-a", `${draft}/.`, target], { stderr: "pipe" });
-  const words = await new Response(child.stderr).text();
-  if ((await child.exited) !== 0) throw new OperatorError(words.trim());
+  const { exitCode, stderr } = await runProcess(["cp", "-a", "--", `${draft}/.`, target]);
+  if (exitCode !== 0) throw new OperatorError(stderr.trim());
 }
 
 async function copy(session: Session, args: string[], options: Options): Promise<void> {

@@ -1,22 +1,12 @@
 /** The processes of a local cluster: nodes, and a containerd of their own where none is there. */
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "#base/clock.ts";
 import { sleep } from "#base/clock.ts";
 import { OperatorError } from "#base/errors.ts";
 import { readText } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
-import { runProcess } from "#base/process.ts";
-import { ownEnvironment } from "#base/programs.ts";
+import { runProcess, startAway } from "#base/process.ts";
 import { loadInstance } from "../instance.ts";
 import type { LocalNode } from "./profile.ts";
 
@@ -25,21 +15,6 @@ export const SHARED_CONTAINERD = "/run/containerd/containerd.sock";
 export async function answers(socket: string): Promise<boolean> {
   if (!existsSync(socket)) return false;
   return (await runProcess(["ctr", "--address", socket, "version"])).exitCode === 0;
-}
-
-/** Lives on after this command; output goes to the end of a file. */
-function spawnAway(argv: readonly string[], log: string): Bun.Subprocess {
-  const file = openSync(log, "a", 0o600);
-  const child = Bun.spawn(["setsid", ...argv], {
-    stdin: "ignore",
-    stdout: file,
-    stderr: file,
-    // containerd finds runc by it.
-    env: ownEnvironment(),
-  });
-  closeSync(file);
-  child.unref();
-  return child;
 }
 
 const inNetwork = ({ netns }: LocalNode): string[] =>
@@ -83,7 +58,7 @@ export async function startContainerd(node: LocalNode, clock: Clock): Promise<vo
   writeFileSync(join(dir, "config.toml"), containerdConfig(dir));
   const log = join(dir, "log");
   const argv = [...inNetwork(node), "containerd", "--config", join(dir, "config.toml")];
-  writeFileSync(join(dir, "pid"), String(spawnAway(argv, log).pid));
+  writeFileSync(join(dir, "pid"), String(startAway(argv, log, false).pid));
   await until(clock, "containerd", log, () => answers(node.containerd));
 }
 
@@ -130,7 +105,8 @@ export async function startNodeProcess(
 ): Promise<void> {
   if (nodeRuns(node)) return;
   const log = logOf(node);
-  const child = spawnAway([...inNetwork(node), process.execPath, ...flags], log);
+  const argv = [...inNetwork(node), process.execPath, ...flags];
+  const child = startAway(argv, log, true);
   const ended = "the node's process";
   await until(clock, ended, log, async () => {
     if (child.exitCode !== null || child.signalCode !== null) {

@@ -1,6 +1,7 @@
 /** DNS and Ingress in a thread of their own: what they need of the process they ask it for. */
-import type { Family } from "#agents/network/plan.ts";
+
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
+import type { Family } from "#base/cidr.ts";
 import { realClock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import { type Level, type Log, logTo } from "#base/log.ts";

@@ -2,8 +2,8 @@
 import { createDnsAgent } from "#agents/dns/agent.ts";
 import { IngressAgent } from "#agents/ingress/agent.ts";
 import type { PacketWriter } from "#agents/network/packets.ts";
-import type { Family } from "#agents/network/plan.ts";
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
+import type { Family } from "#base/cidr.ts";
 import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Level, Log } from "#base/log.ts";

@@ -1,7 +1,7 @@
 /** What the process and the thread of its DNS and Ingress say to each other. */
 import type { RuleSet } from "#agents/network/packets.ts";
-import type { Family } from "#agents/network/plan.ts";
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
+import type { Family } from "#base/cidr.ts";
 import type { Fields, Level } from "#base/log.ts";
 import type { RunResult } from "#base/process.ts";
 import type { Portion } from "#client/replica.ts";

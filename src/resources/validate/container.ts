@@ -20,7 +20,9 @@ import {
 } from "#resources/validate/basic.ts";
 import { checkEnv, checkEnvFrom } from "#resources/validate/env.ts";
 import { checkHandlers } from "#resources/validate/handler.ts";
+import { checkIp } from "#resources/validate/ip.ts";
 import { checkMounts, type Volumes } from "#resources/validate/mount.ts";
+import { noControls } from "#resources/validate/path.ts";
 import { checkRequirements } from "#resources/validate/resources.ts";
 import { checkSecurity } from "#resources/validate/security.ts";
 import { labelErrors, portNameErrors } from "#resources/validate/text.ts";
@@ -39,7 +41,7 @@ type AnyContainer = Container | EphemeralContainer;
 
 function portsCauses(ports: readonly ContainerPort[] | undefined, path: string): Cause[] {
   const names = new Set<string>();
-  return each(ports, path, ({ name, containerPort, hostPort, protocol }, at) => {
+  return each(ports, path, ({ name, containerPort, hostPort, hostIP, protocol }, at) => {
     const causes: Cause[] = [];
     if (name) {
       causes.push(...byRule(portNameErrors, name, `${at}.name`));
@@ -49,6 +51,7 @@ function portsCauses(ports: readonly ContainerPort[] | undefined, path: string):
     if (containerPort) causes.push(...port(containerPort, `${at}.containerPort`));
     else causes.push(required(`${at}.containerPort`));
     if (hostPort) causes.push(...port(hostPort, `${at}.hostPort`));
+    if (hostIP) causes.push(...checkIp(hostIP, `${at}.hostIP`));
     return [...causes, ...requiredWord(protocol, PROTOCOLS, `${at}.protocol`)];
   });
 }
@@ -101,6 +104,8 @@ const commonCauses = (container: AnyContainer, pod: Pod, path: string): Cause[] 
     `${path}.terminationMessagePolicy`,
   ),
   ...portsCauses(container.ports, `${path}.ports`),
+  ...noControls(container.workingDir, `${path}.workingDir`),
+  ...noControls(container.terminationMessagePath, `${path}.terminationMessagePath`),
   ...checkEnv(container.env, `${path}.env`),
   ...checkEnvFrom(container.envFrom, `${path}.envFrom`),
   ...checkMounts(container, pod.volumes, path),

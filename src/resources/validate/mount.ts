@@ -2,7 +2,7 @@
 import { type Cause, forbidden, invalid, notFound } from "#resources/field.ts";
 import type { Volume, VolumeDevice, VolumeMount } from "#resources/types.gen.ts";
 import { each, present, supported } from "#resources/validate/basic.ts";
-import { noBacksteps, relativePath } from "#resources/validate/path.ts";
+import { noBacksteps, noControls, relativePath } from "#resources/validate/path.ts";
 
 interface Mounting {
   volumeMounts?: VolumeMount[];
@@ -53,6 +53,7 @@ function mountCauses(container: Mounting, volumes: Volumes, path: string): Cause
       ...present(mount.name, `${at}.name`),
       ...(volumes.has(mount.name) ? [] : [notFound(`${at}.name`, mount.name ?? "")]),
       ...present(mount.mountPath, `${at}.mountPath`),
+      ...noControls(mount.mountPath, `${at}.mountPath`),
     ];
     const { name, mountPath } = mount;
     if (seen.has(mountPath)) causes.push(invalid(`${at}.mountPath`, mountPath, "must be unique"));
@@ -77,6 +78,14 @@ function deviceVolumeCauses(device: VolumeDevice, volumes: Volumes, path: string
   return [invalid(path, device.name, detail)];
 }
 
+/** The runtime is told devices in a list, with the parts of each between colons. */
+const devicePathCauses = (path: string, at: string): Cause[] => [
+  ...noControls(path, at),
+  ...(path === "" || /^\/[^,:"\s]*$/.test(path)
+    ? []
+    : [invalid(at, path, "must be an absolute path without ',', ':', quotes and blanks")]),
+];
+
 function deviceCauses(container: Mounting, volumes: Volumes, path: string): Cause[] {
   const mounts = container.volumeMounts ?? [];
   const names = new Set<string>();
@@ -88,6 +97,7 @@ function deviceCauses(container: Mounting, volumes: Volumes, path: string): Caus
       ...(names.has(name) ? [invalid(`${at}.name`, name, "must be unique")] : []),
       ...deviceVolumeCauses(device, volumes, `${at}.name`),
       ...present(devicePath, `${at}.devicePath`),
+      ...devicePathCauses(devicePath ?? "", `${at}.devicePath`),
     ];
     if (paths.has(devicePath)) {
       causes.push(invalid(`${at}.devicePath`, devicePath, "must be unique"));

@@ -2,7 +2,7 @@
 import { type Cause, duplicate, forbidden, invalid } from "#resources/field.ts";
 import type { Namespace, Node, Taint } from "#resources/types.gen.ts";
 import { byRule, each, positive, requiredWord } from "#resources/validate/basic.ts";
-import { checkCidr, familyOf } from "#resources/validate/ip.ts";
+import { checkCidr, checkIp, familyOf } from "#resources/validate/ip.ts";
 import { checkQuantity } from "#resources/validate/resources.ts";
 import { labelValueErrors, qualifiedNameErrors } from "#resources/validate/text.ts";
 
@@ -45,6 +45,16 @@ const resourceCauses = (node: Node): Cause[] =>
     ),
   );
 
+/** Other nodes have them in their routes and packet rules. */
+function addressCauses(node: Node, old: Node | undefined): Cause[] {
+  const before = new Set((old?.status?.addresses ?? []).map(({ address }) => address));
+  return each(node.status?.addresses, "status.addresses", ({ type, address }, at) =>
+    (type === "InternalIP" || type === "ExternalIP") && !before.has(address)
+      ? checkIp(address, `${at}.address`)
+      : [],
+  );
+}
+
 const SET_ONCE = 'except from "" to valid';
 
 function updateCauses(node: Node, old: Node): Cause[] {
@@ -81,6 +91,7 @@ export function validateNode(node: Node, old: Node | undefined): Cause[] {
     ...resourceCauses(node),
     ...(swap === undefined ? [] : positive(swap, "metadata.nodeSwapStatus.capacity")),
     ...cidrCauses(node.spec?.podCIDRs ?? []),
+    ...addressCauses(node, old),
   ];
 }
 

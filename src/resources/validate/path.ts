@@ -6,11 +6,20 @@ const MODE_MAX = 0o777;
 export const noBacksteps = (path: string, field: string): Cause[] =>
   path.split("/").includes("..") ? [invalid(field, path, "must not contain '..'")] : [];
 
+const hasControls = (text: string): boolean =>
+  [...text].some((character) => character < " " || character === "\x7f");
+
+/** A NUL ends a text for the kernel, and a line break one for programs that read lines. */
+export const noControls = (path: string | undefined, field: string): Cause[] =>
+  path !== undefined && hasControls(path)
+    ? [invalid(field, path, "must not contain control characters")]
+    : [];
+
 /** Stays below where it starts. */
 export function relativePath(path: string | undefined, field: string): Cause[] {
   if (!path) return [];
   const causes = path.startsWith("/") ? [invalid(field, path, "must be a relative path")] : [];
-  return [...causes, ...noBacksteps(path, field)];
+  return [...causes, ...noBacksteps(path, field), ...noControls(path, field)];
 }
 
 /** Also not where the agent writes its own files (`..data`). */

@@ -3,6 +3,7 @@
 import { posix } from "node:path";
 import { sameField, sameTyped } from "#resources/equal.ts";
 import { type Cause, forbidden, invalid, notSupported, required } from "#resources/field.ts";
+import { isMountOption } from "#resources/mountoptions.ts";
 import { compareQuantity, quantityValue } from "#resources/quantity.ts";
 import type {
   CSIPersistentVolumeSource,
@@ -12,13 +13,14 @@ import type {
 } from "#resources/types.gen.ts";
 import {
   byRule,
+  each,
   immutable,
   present,
   requiredByRule,
   supported,
 } from "#resources/validate/basic.ts";
 import { checkClaimSpec, checkClaimUpdate } from "#resources/validate/claim.ts";
-import { noBacksteps } from "#resources/validate/path.ts";
+import { noBacksteps, noControls } from "#resources/validate/path.ts";
 import { checkNodeSelector } from "#resources/validate/selector.ts";
 import {
   checkAccessModes,
@@ -90,7 +92,7 @@ function csiCauses(csi: CSIPersistentVolumeSource, path: string): Cause[] {
 function localCauses(spec: PersistentVolumeSpec, source: string): Cause[] {
   const at = `${source}.path`;
   const path = spec.local?.path;
-  const causes = path ? noBacksteps(path, at) : [required(at)];
+  const causes = path ? [...noBacksteps(path, at), ...noControls(path, at)] : [required(at)];
   if (spec.nodeAffinity?.required) return causes;
   return [
     ...causes,
@@ -152,6 +154,14 @@ function oneSource(spec: PersistentVolumeSpec, name: string, source: object, at:
   if (name === "local") return localCauses(spec, at);
   return [...checkVendor(name, source, at), ...checkVendorPlaces(spec, name, at)];
 }
+
+/** One that was there before stays. */
+const optionCauses = (spec: PersistentVolumeSpec, old: PersistentVolumeSpec | undefined) =>
+  each(spec.mountOptions, "spec.mountOptions", (option, at) =>
+    isMountOption(option) || old?.mountOptions?.includes(option)
+      ? []
+      : [invalid(at, option, "must be one option of the file system")],
+  );
 
 function recycleCauses({ hostPath, persistentVolumeReclaimPolicy }: PersistentVolumeSpec): Cause[] {
   const whole = hostPath?.path !== undefined && posix.normalize(hostPath.path) === "/";
@@ -244,6 +254,7 @@ export function validatePersistentVolume(
         : [required("spec.nodeAffinity.required", "must specify required node constraints")]
       : []),
     ...sourceCauses(spec),
+    ...optionCauses(spec, old?.spec),
     ...recycleCauses(spec),
     ...classCauses(spec),
     ...supported(spec.volumeMode, VOLUME_MODES, "spec.volumeMode"),

@@ -36,6 +36,12 @@ const HOSTNAME_BYTES_MAX = 64;
 const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 const MIRROR = "kubernetes.io/config.mirror";
 
+/** The resolver's file has one line for all options. */
+const resolverWord = (text: string | undefined, path: string): Cause[] =>
+  !text || /^[!-~]+$/.test(text)
+    ? []
+    : [invalid(path, text, "must not contain blanks and control characters")];
+
 function dnsCauses(config: PodDNSConfig | undefined, policy: string, path: string): Cause[] {
   if (policy === "None") {
     if (!config) return [required(path, "must provide `dnsConfig` when `dnsPolicy` is None")];
@@ -66,7 +72,9 @@ function dnsCauses(config: PodDNSConfig | undefined, policy: string, path: strin
     search === "." ? [] : byRule(underscoreSubdomainErrors, search.replace(/\.$/, ""), at),
   );
   const named = each(options, `${path}.options`, (option, at) =>
-    option.name ? [] : [required(at, "must not be empty")],
+    option.name
+      ? [...resolverWord(option.name, `${at}.name`), ...resolverWord(option.value, `${at}.value`)]
+      : [required(at, "must not be empty")],
   );
   return [...causes, ...domains, ...named];
 }

@@ -2,6 +2,7 @@
 import { type Cause, duplicate, forbidden, invalid, required, tooLong } from "#resources/field.ts";
 import type {
   AppArmorProfile,
+  Capabilities,
   PodSecurityContext,
   PodSpec,
   SeccompProfile,
@@ -130,6 +131,14 @@ export function checkPodSecurity(spec: PodSpec, path: string): Cause[] {
   ];
 }
 
+/** The runtime is told them in a list with commas. */
+const capabilityCauses = (capabilities: Capabilities | undefined, path: string): Cause[] =>
+  (["add", "drop"] as const).flatMap((list) =>
+    each(capabilities?.[list], `${path}.${list}`, (name, at) =>
+      /^[A-Za-z0-9_]+$/.test(name) ? [] : [invalid(at, name, "must be the name of a capability")],
+    ),
+  );
+
 /** `hostUsers` says whether the pod shares the host's user namespace. */
 export function checkSecurity(
   context: SecurityContext | undefined,
@@ -144,6 +153,7 @@ export function checkSecurity(
     const detail = "`hostUsers` must be false to use `Unmasked`";
     causes.push(invalid(`${path}.procMount`, procMount, detail));
   }
+  causes.push(...capabilityCauses(capabilities, `${path}.capabilities`));
   causes.push(...seccompCauses(context.seccompProfile, `${path}.seccompProfile`));
   if (allowPrivilegeEscalation === false) {
     const cannot = "cannot set `allowPrivilegeEscalation` to false and";

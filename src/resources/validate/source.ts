@@ -9,7 +9,7 @@ import {
 } from "#resources/field.ts";
 import type { HostPathVolumeSource, NFSVolumeSource } from "#resources/types.gen.ts";
 import { byRule, present, supported } from "#resources/validate/basic.ts";
-import { noBacksteps } from "#resources/validate/path.ts";
+import { noBacksteps, noControls } from "#resources/validate/path.ts";
 import { subdomainErrors } from "#resources/validate/text.ts";
 
 const CSI_NAME_MAX = 63;
@@ -28,12 +28,20 @@ export function checkHostPath(source: HostPathVolumeSource, path: string): Cause
   if (!source.path) return [required(`${path}.path`)];
   return [
     ...noBacksteps(source.path, `${path}.path`),
+    ...noControls(source.path, `${path}.path`),
     ...supported(source.type, HOST_PATH_TYPES, `${path}.type`),
   ];
 }
 
+/** A host name, an address of IPv4, or one of IPv6 with or without brackets. */
+const NFS_SERVER = /^(?:[A-Za-z0-9_][A-Za-z0-9_.-]*|\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[0-9A-Fa-f:.]+)$/;
+
 export const checkNfs = (source: NFSVolumeSource, path: string): Cause[] => [
   ...present(source.server, `${path}.server`),
+  ...(!source.server || NFS_SERVER.test(source.server)
+    ? []
+    : [invalid(`${path}.server`, source.server, "must be a host name or an IP address")]),
+  ...noControls(source.path, `${path}.path`),
   ...present(source.path, `${path}.path`),
   ...(source.path?.startsWith("/")
     ? []

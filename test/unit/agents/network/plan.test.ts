@@ -10,6 +10,7 @@ import {
 } from "#agents/network/instance.ts";
 import { planOverlay } from "#agents/network/overlay.ts";
 import * as plan from "#agents/network/plan.ts";
+import type { Family } from "#base/cidr.ts";
 import type { Node } from "#resources/types.gen.ts";
 
 function node(name: string, address: string, ...podCIDRs: string[]): Node {
@@ -59,7 +60,7 @@ test("a route to each other node that has pods, by family", () => {
   ]);
 });
 
-const rulesOf = (name: string, of: plan.NetworkState = state, family: plan.Family = "IPv4") =>
+const rulesOf = (name: string, of: plan.NetworkState = state, family: Family = "IPv4") =>
   plan.planNetworkRules(of, family).chains.find((chain) => chain.name === name)?.rules;
 
 test("only what leaves the cluster is masqueraded", () => {
@@ -135,7 +136,7 @@ test("names in the kernel carry the instance and fit", () => {
   expect(() => netnsName("", "u", "a_b")).toThrow("sandbox id");
 });
 
-const firewallOf = (name: string, more: Partial<plan.NetworkState>, family: plan.Family = "IPv4") =>
+const firewallOf = (name: string, more: Partial<plan.NetworkState>, family: Family = "IPv4") =>
   planFirewall({ ...state, ...more }, family).chains.find((chain) => chain.name === name)?.rules;
 
 test("pods get nowhere near the machine's metadata", () => {

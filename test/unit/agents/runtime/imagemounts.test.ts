@@ -11,8 +11,8 @@ test("a stack of layers has a name of its own", () => {
 
 test("is mounted read-only and without programs, whatever the snapshotter says", () => {
   const one = { type: "bind", source: "/snapshots/1/fs", options: ["rw", "rbind"] };
-  expect(mountArguments(one)).toEqual(["-o", "rbind,ro,noexec", "/snapshots/1/fs"]);
+  expect(mountArguments(one)).toEqual(["-o", "rbind,ro,noexec", "--", "/snapshots/1/fs"]);
   const many = { type: "overlay", source: "overlay", options: ["lowerdir=/a:/b", "ro"] };
-  const options = ["-t", "overlay", "-o", "lowerdir=/a:/b,ro,noexec", "overlay"];
+  const options = ["-t", "overlay", "-o", "lowerdir=/a:/b,ro,noexec", "--", "overlay"];
   expect(mountArguments(many)).toEqual(options);
 });

@@ -88,7 +88,7 @@ test("configuration is in memory, mounted once for all pods", async () => {
   expect(made.get("v")).toEqual({ path, readOnly: true });
   expect(readFileSync(`${path}/a`, "utf8")).toBe("1");
   await volumes.prepare(request(spec));
-  expect(ran).toEqual(["mount -t tmpfs -o mode=0755 bramble DIR/memory"]);
+  expect(ran).toEqual(["mount -t tmpfs -o mode=0755 -- bramble DIR/memory"]);
   await volumes.teardown("u1");
   expect(existsSync(path)).toBe(false);
 });
@@ -106,8 +106,8 @@ test("an NFS volume is mounted and unmounted", async () => {
   expect(made.get("n")?.readOnly).toBe(true);
   expect(made.get("c")?.readOnly).toBe(true);
   expect(ran.toSorted()).toEqual([
-    "mount -t nfs -o nolock,vers=4 10.0.0.9:/claim DIR/pods/u1/volumes/c",
-    "mount -t nfs -o ro 10.0.0.9:/share DIR/pods/u1/volumes/n",
+    "mount -t nfs -o nolock,vers=4 -- 10.0.0.9:/claim DIR/pods/u1/volumes/c",
+    "mount -t nfs -o ro -- 10.0.0.9:/share DIR/pods/u1/volumes/n",
   ]);
   ran = [];
   await volumes.teardown("u1");
@@ -160,7 +160,9 @@ test("mounts of a container", async () => {
   ]);
   const [below] = await mounts({ subPath: "a/b" });
   expect(below?.source).toBe(join(dataDir, "pods/u1/subpaths/v/1"));
-  expect(ran.at(-1)).toMatch(/^mount --bind \/proc\/\d+\/fd\/\d+ DIR\/pods\/u1\/subpaths\/v\/1$/);
+  expect(ran.at(-1)).toMatch(
+    /^mount --bind -- \/proc\/\d+\/fd\/\d+ DIR\/pods\/u1\/subpaths\/v\/1$/,
+  );
 });
 
 test("a mounted ConfigMap follows its object, also when it comes late", async () => {

@@ -99,14 +99,14 @@ test("a file system of its own grows in use by the kernel, else before it is mou
   await here.ensure(volume(inside(), "loop", "32Mi"));
   expect(commands).toEqual([
     `mkfs.ext4 -q -F -m 0 ${image}.new`,
-    `mount -o loop,noatime ${image} /storage/pvc-1_x_c`,
+    `mount -o loop,noatime -- ${image} /storage/pvc-1_x_c`,
   ]);
   commands.length = 0;
   await here.ensure(volume(inside(), "loop", "64Mi"));
   expect(commands).toEqual([
     `e2fsck -f -p ${image}`,
     `resize2fs ${image}`,
-    `mount -o loop,noatime ${image} /storage/pvc-1_x_c`,
+    `mount -o loop,noatime -- ${image} /storage/pvc-1_x_c`,
   ]);
   commands.length = 0;
   writeFileSync(join(base, "mounts"), `1 2 7:7 / ${inside()} rw - ext4 /dev/loop7 rw\n`);
