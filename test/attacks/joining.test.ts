@@ -112,6 +112,17 @@ describe("a name", () => {
     expect(answers.map(({ code }) => code).sort()).toEqual([200, 409, 409, 409]);
   });
 
+  test("is not given by a certificate for another key, whoever signed it", async () => {
+    const user = { name: "system:node:n1", groups: ["system:nodes"] };
+    const { x, y } = newKey();
+    for (const certificateKey of [undefined, `${x}.${y}`]) {
+      const env = { certificateUser: user, certificateKey };
+      expect((await fetch(new Request("http://server/api"), env)).status).toBe(401);
+      const program = new Request("http://server/bramble/v1/program/amd64");
+      expect((await fetch(program, env)).status).toBe(401);
+    }
+  });
+
   test("that a token was made for is the only one that it gives", async () => {
     const made = bearer(await token({ nodeName: "meant" }));
     expect((await join(made, "other", newKey())).code).toBe(403);
@@ -176,6 +187,21 @@ describe("a token", () => {
     await useless(made);
     shiftMs += 61_000;
     await useless(made, ["spent", key]);
+  });
+
+  test("that expires while the body is on its way is none", async () => {
+    const made = bearer(await token({ expiresAtMs: clock.now() + 60_000 }));
+    const text = JSON.stringify({ nodeName: "slow", publicKey: newKey() });
+    const body = new ReadableStream({
+      pull(controller) {
+        shiftMs += 61_000;
+        controller.enqueue(Buffer.from(text));
+        controller.close();
+      },
+    });
+    const headers = { authorization: `Bearer ${made}` };
+    const request = new Request(`http://server${JOIN_PATH}`, { method: "POST", headers, body });
+    expect((await fetch(request, {})).status).toBe(401);
   });
 
   test("that is spent is not good for a key that another token let in", async () => {

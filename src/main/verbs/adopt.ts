@@ -12,6 +12,7 @@ import { connect } from "#cli/connect.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
 import type { Client } from "#client/client.ts";
 import { endpointSlices } from "#resources/kinds/endpointslice.ts";
+import { nodes } from "#resources/kinds/node.ts";
 import { secrets } from "#resources/kinds/secret.ts";
 import { serverUrls } from "../published.ts";
 import { KUBERNETES } from "../readdress.ts";
@@ -65,7 +66,8 @@ async function reached(urls: readonly string[]): Promise<string | undefined> {
 
 async function refuseTaken(client: Client, name: string): Promise<void> {
   const ref = { namespace: "kube-system", name: nodeKeySecret(name) };
-  if ((await client.get(secrets, ref)) === undefined) return;
+  const known = (await client.get(secrets, ref)) ?? (await client.get(nodes, { name }));
+  if (known === undefined) return;
   throw new OperatorError(`the name ${name} belongs to a device that joined before`, {
     hint: `if this is the same one with a new disk: bramble node remove ${name}, then again`,
   });
