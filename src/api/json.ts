@@ -24,12 +24,22 @@ function sameFields(a: Record<string, unknown>, b: Record<string, unknown>): boo
   return count === 0;
 }
 
+/** An assignment to `__proto__` would set the prototype instead, or change that of others. */
+export function define(object: object, name: string, value: unknown): void {
+  const open = { enumerable: true, configurable: true, writable: true };
+  Object.defineProperty(object, name, { value, ...open });
+}
+
 /** A deep copy; fifteen times as fast as structuredClone, for values that came from JSON. */
 export function cloneJson<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(cloneJson) as T;
   const out: Record<string, unknown> = {};
-  for (const name in value) out[name] = cloneJson((value as Record<string, unknown>)[name]);
+  for (const name in value) {
+    const copy = cloneJson((value as Record<string, unknown>)[name]);
+    if (name === "__proto__") define(out, name, copy);
+    else out[name] = copy;
+  }
   return out as T;
 }
 

@@ -6,9 +6,24 @@ import type { Authorizer } from "#api/auth/authorize.ts";
 import type { UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { percentDecoded } from "#base/percent.ts";
+import { labelErrors, subdomainErrors } from "#resources/validate/text.ts";
 
 const EXTRA = "impersonate-extra-";
 const SERVICE_ACCOUNT = /^system:serviceaccount:([^:]+):([^:]+)$/;
+const AUTHENTICATED = "system:authenticated";
+const UNAUTHENTICATED = "system:unauthenticated";
+
+interface Account {
+  readonly namespace: string;
+  readonly name: string;
+}
+
+/** A name that no service account can have is a user's, as upstream. */
+function accountOf(user: string): Account | undefined {
+  const [, namespace = "", name = ""] = SERVICE_ACCOUNT.exec(user) ?? [];
+  const wrong = labelErrors(namespace).length + subdomainErrors(name).length;
+  return wrong === 0 ? { namespace, name } : undefined;
+}
 
 interface Wanted {
   readonly name: string;
@@ -29,7 +44,9 @@ function extraOf(headers: Headers): Record<string, string[]> {
   headers.forEach((value, name) => {
     if (!name.startsWith(EXTRA)) return;
     const key = name.slice(EXTRA.length);
-    entries.push([(percentDecoded(key) ?? key).toLowerCase(), listOf(value)]);
+    const values = listOf(value);
+    // The authorizer is asked about values: a key without one would be given to everybody.
+    if (values.length > 0) entries.push([(percentDecoded(key) ?? key).toLowerCase(), values]);
   });
   // Defines each key: an assignment to `__proto__` would hide it from the authorizer.
   return Object.fromEntries(entries);
@@ -38,7 +55,7 @@ function extraOf(headers: Headers): Record<string, string[]> {
 function wantedOf(headers: Headers): Wanted | undefined {
   const name = headers.get("impersonate-user") ?? "";
   const groups = listOf(headers.get("impersonate-group"));
-  const uid = headers.get("impersonate-uid") ?? undefined;
+  const uid = headers.get("impersonate-uid") || undefined;
   const extra = extraOf(headers);
   if (name === "") {
     if (groups.length === 0 && uid === undefined && Object.keys(extra).length === 0) {
@@ -52,9 +69,9 @@ function wantedOf(headers: Headers): Wanted | undefined {
 async function checkAll(authorizer: Authorizer, user: UserInfo, wanted: Wanted): Promise<void> {
   const ask = (group: string, plural: string, name: string, more = {}): Promise<void> =>
     authorizer.require({ user, verb: "impersonate", group, version: "v1", plural, name, ...more });
-  const account = SERVICE_ACCOUNT.exec(wanted.name);
-  if (account === null) await ask("", "users", wanted.name);
-  else await ask("", "serviceaccounts", account[2] ?? "", { namespace: account[1] ?? "" });
+  const account = accountOf(wanted.name);
+  if (account === undefined) await ask("", "users", wanted.name);
+  else await ask("", "serviceaccounts", account.name, { namespace: account.namespace });
   for (const group of wanted.groups) await ask("", "groups", group);
   if (wanted.uid !== undefined) await ask("authentication.k8s.io", "uids", wanted.uid);
   for (const [key, values] of Object.entries(wanted.extra)) {
@@ -62,6 +79,19 @@ async function checkAll(authorizer: Authorizer, user: UserInfo, wanted: Wanted):
       await ask("authentication.k8s.io", "userextras", value, { subresource: key });
     }
   }
+}
+
+function groupsOf({ name, groups: asked }: Wanted): string[] {
+  const groups = new Set(asked);
+  const account = accountOf(name);
+  if (account !== undefined && asked.length === 0) {
+    groups.add("system:serviceaccounts");
+    groups.add(`system:serviceaccounts:${account.namespace}`);
+  }
+  if (!groups.has(AUTHENTICATED) && !groups.has(UNAUTHENTICATED)) {
+    groups.add(name === "system:anonymous" ? UNAUTHENTICATED : AUTHENTICATED);
+  }
+  return [...groups];
 }
 
 /** The user to act as. @throws ApiError 403 where that is not allowed. */
@@ -73,18 +103,10 @@ export async function impersonated(
   const wanted = wantedOf(request.headers);
   if (wanted === undefined) return user;
   await checkAll(authorizer, user, wanted);
-  const groups = new Set(wanted.groups);
-  const account = SERVICE_ACCOUNT.exec(wanted.name);
-  if (account !== null && wanted.groups.length === 0) {
-    groups.add("system:serviceaccounts");
-    groups.add(`system:serviceaccounts:${account[1]}`);
-  }
-  if (wanted.name !== "system:anonymous") groups.add("system:authenticated");
-  else groups.add("system:unauthenticated");
   return {
     name: wanted.name,
     ...(wanted.uid !== undefined && { uid: wanted.uid }),
-    groups: [...groups],
+    groups: groupsOf(wanted),
     ...(Object.keys(wanted.extra).length > 0 && { extra: wanted.extra }),
   };
 }

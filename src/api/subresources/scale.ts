@@ -5,7 +5,7 @@ import type { Call, Core } from "#api/core.ts";
 import { itemIn } from "#api/custom/convert.ts";
 import { readAdopted } from "#api/decode.ts";
 import { refuse } from "#api/errors.ts";
-import { isObject } from "#api/json.ts";
+import { define, isObject } from "#api/json.ts";
 import { metadataOf } from "#api/meta.ts";
 import { makePatch } from "#api/patch.ts";
 import { inVersion, mustGet } from "#api/read.ts";
@@ -40,13 +40,6 @@ function at(object: unknown, path: string | undefined): unknown {
   for (const name of segments(path))
     value = isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined;
   return value;
-}
-
-/** An assignment to `__proto__` would change all objects of the process. */
-function define(object: object, name: string, value: unknown): void {
-  Object.defineProperty(object, name, {
-    ...{ value, enumerable: true, configurable: true, writable: true },
-  });
 }
 
 function setAt(object: object, path: string, value: unknown): void {
