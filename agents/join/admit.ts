@@ -26,11 +26,11 @@ import { checkName } from "#resources/names.ts";
 import type { Secret } from "#resources/types.gen.ts";
 
 const NAMESPACE = "kube-system";
-/** As long as a label's value: nodes are found by it. */
+/** Equals the limit of a label value, because nodes are selected by a label with their name. */
 const NAME_LENGTH_MAX = 63;
 /** 32 bytes. */
 const COORDINATE = /^[A-Za-z0-9_-]{43}$/;
-/** Each server of several keeps a Lease of this name. */
+/** Prefix of the Lease that each server of a cluster with several servers renews. */
 const SERVER_LEASE = "bramble-server-";
 
 export const nodeKeySecret = (nodeName: string): string => `${nodeName}.node-key.bramble`;
@@ -86,7 +86,7 @@ const refused = (why: string): JoinRefused => new JoinRefused(401, `${why}; ${AG
 const unknown = (): JoinRefused =>
   refused("this cluster does not know the token: it is wrong, deleted or expired");
 
-/** The token's Secret, which may be spent. Throws JoinRefused. */
+/** Returns the token's Secret. Its uses may be spent. @throws JoinRefused. */
 export async function findToken(
   client: Client,
   bearer: string,
@@ -125,7 +125,7 @@ const taken = (nodeName: string): JoinRefused =>
       `anew: run "bramble node remove ${nodeName}" on the server, or take another --node-name`,
   );
 
-/** A name that has no key yet may be a server's, or that of a Node that did not join this way. */
+/** Rejects names of servers, and of Nodes that were registered without a key. */
 async function refuseTaken(
   client: Client,
   { nodeName, serverName }: Pick<Joining, "nodeName" | "serverName">,
@@ -196,7 +196,7 @@ export async function admitNode(client: Client, joining: Joining): Promise<void>
   }
   const key = JSON.parse(tokenField(known, "key")) as JWK;
   const isSame = key.x === publicKey.x && key.y === publicKey.y;
-  // The answer to a join may be lost: its token still does for the key that it let in.
+  // The answer to a join may be lost. The same key may then repeat it with the same token.
   const isAgain = isSame && tokenField(known, "token") === tokenId;
   if (usesLeft(token) === 0 && !isAgain) throw refused("the token is used up");
   if (!isSame) throw taken(nodeName);

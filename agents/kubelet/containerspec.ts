@@ -87,7 +87,7 @@ function userOf(
   return group === undefined ? String(name) : `${name}:${group}`;
 }
 
-/** Below the folder of profiles. Throws ConfigError. */
+/** Resolves a path below the folder of profiles. Throws ConfigError. */
 function profileName({ localhostProfile = "" }: SeccompProfile): string {
   const isBelow = !localhostProfile.startsWith("/") && !localhostProfile.split("/").includes("..");
   if (isBelow && localhostProfile !== "") return localhostProfile;
@@ -107,7 +107,7 @@ function apparmorOf(own: SecurityContext, whole: PodSecurityContext): string | u
   const profile = own.appArmorProfile ?? whole.appArmorProfile;
   if (profile?.type === "Unconfined") return "unconfined";
   if (profile?.type !== "Localhost") return undefined;
-  // The runtime's own word for no profile at all.
+  // The runtime interprets this name as no profile.
   if (profile.localhostProfile !== "unconfined") return profile.localhostProfile;
   throw new ConfigError("AppArmor profile unconfined is not one of this node's profiles");
 }

@@ -24,7 +24,7 @@ export function fqdnOf(pod: Stored<Pod>, domain: string): string | undefined {
   return `${hostnameOf(pod)}.${subdomain}.${pod.metadata.namespace}.svc.${domain}`;
 }
 
-/** Anything else would be another word of the line, or another line. */
+/** Rejects text that would add a word or a line to the batch. */
 const isWord = (text: string): boolean => /^[!-~]+$/.test(text);
 
 function aliasLines(pod: Stored<Pod>): string {

@@ -54,8 +54,8 @@ function socketAddress(host: string, port: number): Uint8Array {
 }
 
 /**
- * Holds a pod's network namespace open: it stays this one, whatever becomes of its path.
- * @throws Error where there is none, or where it is the node's own.
+ * Opens a pod's network namespace. The descriptor keeps it valid when its path changes.
+ * @throws Error if it does not exist, or if it is the node's own namespace.
  */
 export function holdNamespace(path: string): number {
   const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);

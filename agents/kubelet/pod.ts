@@ -25,7 +25,7 @@ export function membersOf(pod: Pod): Member[] {
 }
 
 /**
- * The network that a container of the pod runs in. The node's own only where the pod says so, and
+ * Returns the network of the pod's containers. It is the node's only with `hostNetwork`, and
  * never for lack of another. Throws an Error where it has none.
  */
 export function networkOf(pod: Pod, netnsPath: string | undefined) {

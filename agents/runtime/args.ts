@@ -49,7 +49,7 @@ function volume(mount: Mount): string {
   ].join(":");
 }
 
-/** nerdctl reads these flags as lists with commas and quotes, and the image as an option. */
+/** nerdctl splits these flags at commas and quotes, and may read the image as an option. */
 const WORDS = {
   image: /^[A-Za-z0-9][^\s]*$/,
   device: /^\/[^,"\s]*$/,
@@ -58,7 +58,7 @@ const WORDS = {
   "network namespace": /^\/[^,"\s]+$/,
 };
 
-/** The value, where it is one word. @throws RuntimeError */
+/** Returns the value if it is one word. @throws RuntimeError */
 function word(what: keyof typeof WORDS, value: string): string {
   if (WORDS[what].test(value)) return value;
   const text = `nerdctl takes no ${what} like ${JSON.stringify(value)}`;

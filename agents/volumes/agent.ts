@@ -133,7 +133,7 @@ class NodeVolumes implements PodVolumes {
     const source = await claimSource(this.#options.client, request.pod, volume, claim);
     if (source.kind === "block") {
       await checkHostPath(source.path, "BlockDevice");
-      // A name by path or by bus has colons in it, at which the runtime would cut.
+      // The runtime splits at colons, which names by path or by bus contain.
       return { path: await realpath(source.path), readOnly: false, block: true };
     }
     const made = await this.#makeClaim(request, volume, source);

@@ -80,8 +80,8 @@ export interface Api {
   /** Lists and watches of this process's own parts, with full rights. */
   readonly direct: Direct;
   /**
-   * Answers a path beside the API, and follows it into the audit log. `caller` tells whom the
-   * request's credentials name, by the same check as for the API.
+   * Serves a path outside the Kubernetes API and records it in the audit log. `caller`
+   * authenticates the request as the API does.
    */
   beside(
     request: Request,

@@ -76,7 +76,7 @@ function doubledKeys(document: Document, lines: LineCounter): string[] {
 const noYaml = (why: string): ApiError =>
   refuse.badRequest(`error converting YAML to JSON: yaml: ${why}`);
 
-/** What is left of a size that is more than the text's, as aliases make it. Goes no further. */
+/** Subtracts the expanded size of a value. Stops below zero, because aliases multiply the size. */
 function leftOf(value: Json, left: number): number {
   if (typeof value === "string") return left - value.length;
   if (typeof value !== "object" || value === null) return left - 1;
@@ -88,7 +88,7 @@ function leftOf(value: Json, left: number): number {
   return rest;
 }
 
-/** @throws ApiError 400 for an alias of nothing, and for what is too large or deep as JSON. */
+/** @throws ApiError 400 for an undefined alias, and if the expanded value is too large or deep. */
 function plainOf(document: Document): Json {
   let value: Json;
   try {

@@ -1,4 +1,5 @@
 /** Small helpers on JSON values. */
+import { setMember } from "#resources/patch/values.ts";
 
 /** Whether two JSON values are the same; the order of an object's fields does not count. */
 export function sameJson(a: unknown, b: unknown): boolean {
@@ -24,21 +25,13 @@ function sameFields(a: Record<string, unknown>, b: Record<string, unknown>): boo
   return count === 0;
 }
 
-/** An assignment to `__proto__` would set the prototype instead, or change that of others. */
-export function define(object: object, name: string, value: unknown): void {
-  const open = { enumerable: true, configurable: true, writable: true };
-  Object.defineProperty(object, name, { value, ...open });
-}
-
 /** A deep copy; fifteen times as fast as structuredClone, for values that came from JSON. */
 export function cloneJson<T>(value: T): T {
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(cloneJson) as T;
   const out: Record<string, unknown> = {};
   for (const name in value) {
-    const copy = cloneJson((value as Record<string, unknown>)[name]);
-    if (name === "__proto__") define(out, name, copy);
-    else out[name] = copy;
+    setMember(out, name, cloneJson((value as Record<string, unknown>)[name]));
   }
   return out as T;
 }

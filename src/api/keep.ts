@@ -69,7 +69,7 @@ function dropUndefined(fields: object): Fields {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** Keeps everything but the named parts of the spec: labels and owners, too, are rights. */
+/** Replaces only the named spec fields. Labels and owners need the right to update the object. */
 export function keepAllBut(object: ApiObject, old: Stored, parts: readonly string[]): void {
   const next = fieldsOf(object);
   const { metadata } = object;

@@ -92,7 +92,7 @@ export interface Registry {
   /** By kind, in whichever version comes first. */
   byKind(group: string, kind: string): Resource | undefined;
   all(): Iterable<Resource>;
-  /** The first of the words that a built-in kind of the group has for itself. */
+  /** Returns the first of the names that a built-in kind of the group uses. */
   builtIn(group: string, words: readonly string[]): string | undefined;
   /** Replaces everything that `owner` (a definition's name) brought before. */
   replace(owner: string, versions: readonly CustomVersion[]): void;

@@ -1,8 +1,8 @@
 /** Bounds of authorization; part of `limits`. */
 export const accessLimits = {
   /**
-   * Comparisons by which it is found out whether a user holds the rules of a role. Four lists in a
-   * rule multiply: a request of a few kilobytes could ask for any number.
+   * Comparisons in one privilege escalation check. The lists of a rule multiply, so a small request
+   * could cause any number of them.
    */
   ruleComparisonsMax: 2_000_000,
 } as const;

@@ -9,7 +9,7 @@ export function must<T>(value: T | undefined | null, what: string): T {
   return value;
 }
 
-/** The text, where it is one line: in what a program reads a second one would be an order. */
+/** Returns the text if it is one line. A program would read a second line as a command. */
 export function mustBeLine(text: string): string {
   assert(!text.includes("\n"), `one line, not ${JSON.stringify(text)}`);
   return text;

@@ -1,4 +1,4 @@
-/** Addresses and CIDRs: what is one, and as numbers. Pure. */
+/** Parses IP addresses and CIDRs. Pure. */
 import { isIP } from "node:net";
 
 export type Family = "IPv4" | "IPv6";
@@ -10,8 +10,8 @@ function addressFamily(text: string): Family | undefined {
 }
 
 /**
- * Of an address or a CIDR. Undefined for any other text, an address with a zone included: what has
- * a family can be a word of a packet rule, and nothing else.
+ * Returns the family of an address or a CIDR. Returns undefined for any other text, also for an
+ * address with a zone. Text with a family is safe in a packet rule.
  */
 export function familyOf(text: string): Family | undefined {
   const slash = text.indexOf("/");

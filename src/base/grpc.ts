@@ -110,7 +110,7 @@ function statusOf(headers: Readonly<Record<string, string>>): Status | undefined
   const code = headers["grpc-status"];
   if (code === undefined) return undefined;
   const text = headers["grpc-message"] ?? "";
-  // Where it is not well encoded, the text itself is the best there is.
+  // Text with invalid percent-encoding is returned unchanged.
   return { code: Number(code), message: percentDecoded(text) ?? text };
 }
 

@@ -6,7 +6,7 @@ export const joinLimits = {
   restoredRevisionGap: 1_000_000_000,
   /** Largest backup that is read: it is held in memory. */
   backupBytesMax: 2 * 1024 * 1024 * 1024,
-  /** Of the line about a backup, and of the list of its files. */
+  /** Limit of a backup's header line and of its list of files. */
   backupHeadBytesMax: 4 * 1024,
   backupIndexBytesMax: 64 * 1024,
   /** A node's request for one: decided by then, looked at this often, made again after this. */
@@ -42,7 +42,7 @@ export const joinLimits = {
   addressCheckMs: 2_000,
   /** A device whose name is taken asks again this seldom. */
   joinAgainMs: 10_000,
-  /** Body of a request to join: a name and a key. */
+  /** Limit of the body of a join request, which holds a name and a key. */
   joinBodyBytesMax: 16 * 1024,
   /** Pairing: a wrong code costs this time; a request's body; the life of the token inside. */
   pairingPauseMs: 1_000,

@@ -1,6 +1,6 @@
 /**
- * One key for several texts. Each part has its length in front: no separator can be imitated by
- * what a client puts into a part, and an absent part differs from an empty one.
+ * Builds one key from several texts. Each part has its length as prefix, so a client cannot imitate
+ * a separator. An absent part differs from an empty one.
  */
 export function compoundKey(...parts: ReadonlyArray<string | undefined>): string {
   let key = "";

@@ -1,6 +1,6 @@
-/** Percent-encoding, as anybody may send it: the one place that decodes it. */
+/** Decodes percent-encoding of untrusted input. */
 
-/** The text that stands behind the escapes; undefined where they are no UTF-8, or cut. */
+/** Returns the decoded text; undefined if an escape is incomplete or not UTF-8. */
 export function percentDecoded(text: string): string | undefined {
   if (!text.includes("%")) return text;
   try {

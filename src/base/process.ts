@@ -38,7 +38,7 @@ async function bounded(stream: ReadableStream<Uint8Array>): Promise<string> {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** @throws Error for what could be no argument list. */
+/** @throws Error if the program name or an argument is invalid. */
 function mustBeArguments(argv: readonly string[]): string[] {
   const [program = ""] = argv;
   if (program === "" || program.startsWith("-")) {
@@ -97,8 +97,8 @@ export function runOnTerminal(argv: readonly string[]): void {
 }
 
 /**
- * Lives on after this process, in a session of its own; output goes to the end of a file. `isOwn`:
- * it is bramble itself, which has its settings in our environment.
+ * Starts a process in its own session that outlives this one. Appends its output to a file. `isOwn`
+ * is for bramble itself, which reads its settings from our environment.
  */
 export function startAway(argv: readonly string[], log: string, isOwn: boolean): Subprocess {
   const file = openSync(log, "a", 0o600);

@@ -7,8 +7,8 @@ const ADMIN_FOLDERS = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 const USER_FOLDERS = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /**
- * PATH with the administrator's folders behind what it has; of nothing: all of the usual ones. What
- * is not absolute is left out: the working directory may be anybody's.
+ * Appends the administrator's folders to PATH. An empty PATH gets the usual folders. Removes
+ * relative folders, because other users may write to the working directory.
  */
 export function searchPath(path: string | undefined): string {
   const named = (path ?? "").split(":").filter((folder) => folder.startsWith("/"));
@@ -16,7 +16,7 @@ export function searchPath(path: string | undefined): string {
   return [...had, ...ADMIN_FOLDERS.filter((folder) => !had.includes(folder))].join(":");
 }
 
-/** What other programs get of our environment, which has secrets: settings of ours, credentials. */
+/** Variables that other programs inherit. All others may hold settings or credentials. */
 const PASSED_ON = [
   "HOME",
   "USER",
@@ -31,7 +31,7 @@ const PASSED_ON = [
   "DBUS_SYSTEM_BUS_ADDRESS",
 ];
 
-/** The environment of other programs, with which they are found too. */
+/** Returns the environment for other programs. Its PATH is also used to find them. */
 export function programEnvironment(): Record<string, string> {
   const own = process.env;
   const passed = Object.entries(own).flatMap(([name, value]) =>
@@ -42,7 +42,7 @@ export function programEnvironment(): Record<string, string> {
   return { ...Object.fromEntries(passed), PATH: searchPath(own["PATH"]) };
 }
 
-/** All of it, for bramble itself. */
+/** Returns the whole environment, for bramble itself. */
 export const ownEnvironment = (): Record<string, string | undefined> => ({
   ...process.env,
   PATH: searchPath(process.env["PATH"]),

@@ -1,6 +1,6 @@
 /**
- * Chance as an argument: the real source is named only here and in `main.ts`. All of it comes from
- * the system's CSPRNG, because codes, names and identifiers on the wire are drawn from it.
+ * Randomness as an argument. The real source uses the system's CSPRNG, because codes, names and
+ * identifiers on the wire must not be predictable.
  */
 
 export interface Random {

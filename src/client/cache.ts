@@ -2,7 +2,6 @@
  * Shared caches (informers): list, then watch with bookmarks; list again where the watch lost its
  * place. An event is parsed once a process, however many parts look at the kind.
  */
-
 import { backoffMs } from "#base/backoff.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -273,7 +272,7 @@ class LiveCache<T extends ApiObject> implements Cache<T> {
 const EVERYTHING: ListQuery = {};
 const METADATA: ListQuery = { metadataOnly: true };
 
-/** With what every id of a cache of this kind begins, and no id of another kind. */
+/** Prefix of the ids of all caches of a kind. No other kind has ids with this prefix. */
 const kindId = ({ group, version, plural }: Kind): string => compoundKey(group, version, plural);
 
 const idOf = (kind: Kind, query: ListQuery): string => {

@@ -23,7 +23,7 @@ export interface About {
   readonly objects: number;
 }
 
-/** In base64. `check` tells another password from a changed file; format 1 has `tag` instead. */
+/** In base64. `check` detects a wrong password. Format 1 has only `tag`. */
 interface Sealed {
   readonly salt: string;
   readonly nonce: string;
@@ -31,7 +31,7 @@ interface Sealed {
 }
 
 const MAGIC = "bramble backup 2\n";
-/** Read, and no longer written: its seal covers the files only. */
+/** Read but no longer written, because its seal covers the files only. */
 const MAGIC_1 = "bramble backup 1\n";
 const HASH_BYTES = 32;
 const SALT_BYTES = 16;
@@ -40,7 +40,7 @@ const CHECK_BYTES = 16;
 const digest = (bytes: Uint8Array): Buffer => createHash("sha256").update(bytes).digest();
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString("base64");
 
-/** A cause of `damaged`, without a word about how the file is parsed. */
+/** Its message describes the damage and contains no parser details. */
 class DamageError extends Error {}
 
 function packFiles(files: readonly ArchivedFile[]): Uint8Array {
@@ -72,7 +72,7 @@ function unpackFiles(packed: Uint8Array): ArchivedFile[] {
   return files;
 }
 
-/** Two keys of one password: what is shown to check the password says nothing of the other. */
+/** Derives two independent keys, so that the password check reveals nothing about the other. */
 function keysOf(password: string, salt: Uint8Array): { seal: Buffer; check: Buffer } {
   const root = passwordKey(password, salt);
   const of = (use: string) => createHmac("sha256", root).update(`bramble backup ${use}`).digest();
@@ -119,7 +119,7 @@ const otherPassword = (cause?: unknown): OperatorError =>
     cause,
   });
 
-/** Without a key that only the password gives, nobody can say which of the two it is. */
+/** Format 1 cannot distinguish a wrong password from a changed file. */
 function openedFirst(body: Uint8Array, sealed: object, password: string): Uint8Array {
   const salt = bytesOf(sealed, "salt", SALT_BYTES);
   const nonce = bytesOf(sealed, "nonce", NONCE_BYTES);
@@ -133,7 +133,7 @@ function openedFirst(body: Uint8Array, sealed: object, password: string): Uint8A
 
 interface Parts {
   readonly magic: string;
-  /** Both lines, as they stand in the file. */
+  /** Both header lines, unchanged. */
   readonly lines: string;
   readonly body: Buffer;
 }

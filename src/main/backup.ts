@@ -89,7 +89,7 @@ export interface RestoreOptions {
   nowMs: number;
 }
 
-/** A device or a pipe has no size that could be limited. */
+/** Rejects devices and pipes, because their size is unknown. */
 function readBackup(file: string): Buffer {
   const stat = statSync(file, { throwIfNoEntry: false });
   if (!stat?.isFile()) throw new OperatorError(`no file ${file}`);

@@ -24,7 +24,7 @@ export interface RouteParts {
   clock: Clock;
   caPem: string;
   cluster: ClusterNet;
-  /** This server's node, if it has one. */
+  /** Node name of this server. */
   serverName: string;
   /** Where `bramble upgrade --cluster` leaves programs for nodes, by architecture. */
   programsDir: string;
@@ -45,7 +45,7 @@ const refusal = (status: number, message: string): Response =>
 
 type Caller = () => Promise<UserInfo | undefined>;
 
-/** The node that a request's own token or certificate names. */
+/** Returns the node that the request's token or certificate identifies. */
 async function callingNode(caller: Caller): Promise<string | undefined> {
   const user = await caller();
   return user && nodeNameOf(user);
@@ -81,7 +81,7 @@ async function tunnel(parts: RouteParts, env: RequestEnv, caller: Caller): Promi
   return new Response(null, { status: 204 });
 }
 
-/** @throws JoinRefused past the limit. */
+/** Reads the body of a join request. @throws JoinRefused beyond the limit. */
 async function textOf(request: Request): Promise<string> {
   const bytesMax = limits.joinBodyBytesMax;
   const chunks: Uint8Array[] = [];
@@ -106,7 +106,7 @@ async function admit(parts: RouteParts, request: Request): Promise<void> {
   const { client, clock, serverName } = parts;
   const header = request.headers.get("authorization") ?? "";
   const bearer = /^Bearer +(\S+)$/i.exec(header)?.[1] ?? "";
-  // Before the body is read: who has no token sends none.
+  // The token is checked before the body is read.
   await findToken(client, bearer, clock.now());
   const { nodeName, publicKey, version: theirs } = objectIn(await textOf(request));
   if (typeof nodeName !== "string" || typeof publicKey !== "object" || publicKey === null) {
@@ -118,7 +118,7 @@ async function admit(parts: RouteParts, request: Request): Promise<void> {
 }
 
 async function join(parts: RouteParts, request: Request, caller: Caller): Promise<Response> {
-  // For the audit log: whether the token is good for this join is decided with the join.
+  // Records the caller in the audit log. `admit` decides whether the token is valid for this join.
   await caller();
   try {
     await admit(parts, request);

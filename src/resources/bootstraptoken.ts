@@ -1,5 +1,5 @@
 /**
- * What makes a bootstrap token good: one rule for joining, for the API and for reviews.
+ * Validity of bootstrap tokens: one rule for join, authentication and TokenReview.
  * https://kubernetes.io/docs/reference/access-authn-authz/bootstrap-tokens/
  */
 import { timingSafeEqual } from "node:crypto";
@@ -9,7 +9,7 @@ const TYPE = "bootstrap.kubernetes.io/token";
 const PATTERN = /^([a-z0-9]{6})\.([a-z0-9]{16})$/;
 const COUNT = /^\d{1,15}$/;
 
-/** Fields of the Secret that only bramble knows. */
+/** Fields of the Secret that are specific to bramble. */
 export const TOKEN_USES = "bramble-uses";
 export const TOKEN_NODE = "bramble-node";
 
@@ -31,7 +31,7 @@ export const tokenField = (secret: Secret, name: string): string =>
 const equal = (a: string, b: string): boolean =>
   a.length === b.length && timingSafeEqual(Buffer.from(a), Buffer.from(b));
 
-/** Whether the Secret stands for this token; says nothing about its time and uses. */
+/** True if the Secret is of this token. Does not check expiry and uses. */
 export function isToken(stored: Secret, { id, secret }: TokenParts): boolean {
   return (
     stored.type === TYPE &&
@@ -42,13 +42,13 @@ export function isToken(stored: Secret, { id, secret }: TokenParts): boolean {
   );
 }
 
-/** A time that cannot be read has passed. */
+/** Treats an unreadable time as expired. */
 export function isExpired(stored: Secret, nowMs: number): boolean {
   const expiration = tokenField(stored, "expiration");
   return expiration !== "" && !(Date.parse(expiration) > nowMs);
 }
 
-/** Joins that are left; undefined: any number. A count that cannot be read is none. */
+/** Returns the remaining joins; undefined means no limit. An unreadable count is 0. */
 export function usesLeft(stored: Secret): number | undefined {
   const uses = tokenField(stored, TOKEN_USES);
   if (stored.data?.[TOKEN_USES] === undefined) return undefined;

@@ -1,8 +1,8 @@
 /** Options of a mount that a PersistentVolume may ask for. Pure. */
 
-/** One word: a comma would begin another. */
+/** One option. A comma would start a second one. */
 const WORD = /^[A-Za-z0-9_][A-Za-z0-9_.:=/@%+-]*$/;
-/** Of the program `mount` itself, which would mount something else, or otherwise. */
+/** Options that `mount` itself interprets. They would change what is mounted. */
 const OF_THE_PROGRAM = /^(?:bind|rbind|move|remount|loop|helper|offset|sizelimit|[xX]-)/;
 
 export const isMountOption = (text: string): boolean =>

@@ -1,4 +1,4 @@
-/** The audit log has every refused caller, no credential, and one line for each event. */
+/** The audit log contains each failed authentication, no credential, and one line per event. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { generateKeyPairSync } from "node:crypto";
 import { storeToken } from "#agents/join/admit.ts";
@@ -55,7 +55,7 @@ const ask = async (path: string, init: RequestInit = {}): Promise<number> => {
 
 const bearer = (token: string) => ({ headers: { authorization: `Bearer ${token}` } });
 
-/** The end of the request whose path begins so. */
+/** Returns the last audit event of the request with this path prefix. */
 const complete = (path: string): Promise<Event> =>
   eventually(`the event of ${path}`, 5_000, async () =>
     lines

@@ -1,4 +1,4 @@
-/** Files that somebody put in the place of a backup, or changed: none makes a server. */
+/** Replaced or modified backups are rejected. */
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import {
@@ -49,7 +49,7 @@ function made(password: string | undefined): Buffer {
   return readFileSync(file);
 }
 
-/** What the attempt to restore said; the directory it left behind has to be as it was. */
+/** Returns the error of the restore. Checks that the directory did not change. */
 function refused(bytes: Uint8Array, password: string | undefined): string {
   const dataDir = join(dir, `target-${serial++}`);
   const file = `${dataDir}.backup`;
@@ -67,7 +67,7 @@ function refused(bytes: Uint8Array, password: string | undefined): string {
   return message;
 }
 
-/** With a checksum that fits, as an attacker gives it. */
+/** Recomputes the checksum, as an attacker would. */
 function summed(whole: Uint8Array): Buffer {
   return Buffer.concat([whole, createHash("sha256").update(whole).digest()]);
 }

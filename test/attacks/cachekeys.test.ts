@@ -1,4 +1,4 @@
-/** No two identities or questions share an entry of a cache, whatever bytes their names contain. */
+/** Two identities or requests never share a cache entry, whatever bytes their names contain. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { Puller } from "#agents/runtime/pull.ts";
 import type { UserInfo } from "#api/core.ts";

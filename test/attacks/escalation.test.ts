@@ -1,4 +1,4 @@
-/** Whoever writes roles and bindings gets no right that they do not hold. */
+/** Writing roles and bindings gives no permission that the writer does not hold. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { UserInfo } from "#api/core.ts";
 import type { PolicyRule } from "#resources/types.gen.ts";

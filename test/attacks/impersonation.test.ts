@@ -16,7 +16,7 @@ afterAll(() => api.close());
 
 const AUTHENTICATION = "authentication.k8s.io";
 
-/** Who the API takes the caller for; the code where it refuses. */
+/** Returns the user name that the API sees, or the status code of a rejection. */
 async function whoAmI(user: UserInfo, headers: Record<string, string>) {
   const path = `/apis/${AUTHENTICATION}/v1/selfsubjectreviews`;
   const { code, body } = await api.call("POST", path, {}, { user, headers });

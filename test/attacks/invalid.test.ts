@@ -67,7 +67,7 @@ beforeAll(async () => {
   for (const name of ["x", "y"]) await api.create("/api/v1/namespaces", { metadata: { name } });
   await api.create(`${NS}/serviceaccounts`, { metadata: { name: "default" } });
   for (const object of Bun.YAML.parse(minimalText as unknown as string) as ApiObject[]) {
-    // These would be asked about everything that follows.
+    // These webhooks would intercept all later requests.
     if (object.apiVersion?.startsWith("admissionregistration")) continue;
     await api.call("POST", collectionOf(object), object);
     if (object.metadata?.name !== undefined) names.set(collectionOf(object), object.metadata.name);
@@ -84,7 +84,7 @@ interface Attempt {
   readonly headers?: Record<string, string>;
 }
 
-/** Of an attempt, what is wrong with its answer; streams are left at once. */
+/** Returns the fault of a response. Closes streams immediately. */
 async function fault({ method, path, body, headers = {} }: Attempt): Promise<string | undefined> {
   const gone = new AbortController();
   const init: RequestInit = { method, headers, signal: gone.signal };

@@ -62,7 +62,7 @@ async function join(credential: string | undefined, nodeName: unknown, publicKey
   return { code: answer.status, message };
 }
 
-/** Who the API takes a token for. */
+/** Returns the user name that the API sees for a token. */
 async function asUser(credential: string): Promise<number> {
   const headers = { authorization: `Bearer ${credential}` };
   return (await api.api.fetch(new Request("http://server/api", { headers }), {})).status;
@@ -148,7 +148,7 @@ describe("a key", () => {
   });
 });
 
-/** Nothing lets it in: neither joining nor the API, nor for a key that joined with it. */
+/** Checks that join and API reject the token, also for a key that joined with it. */
 async function useless(credential: string, joined?: [name: string, key: JWK]): Promise<void> {
   expect((await join(credential, "useless", newKey())).code).toBe(401);
   if (joined !== undefined) expect((await join(credential, ...joined)).code).toBe(401);
@@ -181,7 +181,7 @@ describe("a token", () => {
     const made = bearer(await token({ uses: 1, expiresAtMs: clock.now() + 60_000 }));
     const key = newKey();
     expect((await join(made, "spent", key)).code).toBe(200);
-    // The answer may be lost on its way.
+    // The client may not receive the answer.
     expect((await join(made, "spent", key)).code).toBe(200);
     expect((await join(made, "n1", key)).code).toBe(401);
     await useless(made);

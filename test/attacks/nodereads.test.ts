@@ -1,4 +1,4 @@
-/** A node that was taken over looks around, and acts on what belongs to other nodes. */
+/** A compromised node reads and writes objects of other nodes. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { UserInfo } from "#api/core.ts";
 import type { ApiObject } from "#resources/meta.ts";

@@ -1,4 +1,4 @@
-/** A node that was taken over, and wants more than its own pods need. */
+/** A compromised node requests more than its own pods need. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { UserInfo } from "#api/core.ts";
 import type { ApiObject } from "#resources/meta.ts";

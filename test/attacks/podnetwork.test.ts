@@ -87,7 +87,7 @@ async function textOf(channel: Channel): Promise<string> {
   return text;
 }
 
-/** What one connection to a port of a pod hears; how it failed, otherwise. */
+/** Returns the data of one connection to a pod's port, or the error. */
 async function heard(path: string): Promise<string> {
   try {
     return await textOf(await node.open(path));
@@ -141,7 +141,7 @@ describe("the node's loopback is not reached by way of a pod", () => {
     await bench.settle();
     await eventually("its end", () => workerOf("ended").record.cleaned || undefined);
     await expectUnreachable("ended");
-    // Somebody else's namespace may have the path by now.
+    // Another namespace may have the path now.
     await podWith("ended2", NETNS_PATH);
     workerOf("ended2").record.cleaned = true;
     expect(await heard(`/portForward/default/ended2?port=${POD_PORT}`)).toStartWith("failed: ");

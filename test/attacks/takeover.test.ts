@@ -1,4 +1,4 @@
-/** A right to write one thing gives no hold on another: built-in kinds, prototypes, metadata. */
+/** A right to write one object gives no control over built-in kinds, prototypes or metadata. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import type { ApiObject } from "#resources/meta.ts";
 import { startApi, type TestApi } from "#test/support/api.ts";

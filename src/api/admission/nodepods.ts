@@ -23,8 +23,8 @@ export const forbid = ({ resource, name }: Attributes, why: string): never => {
   throw refuse.forbidden(resource.kind, name, why);
 };
 
-/** Why this is no owner of a mirror pod; the owner's UID is compared elsewhere. */
-function strange(owners: readonly OwnerReference[], nodeName: string): string | undefined {
+/** Returns why this owner is invalid for a mirror pod. Does not compare the owner's UID. */
+function ownerFault(owners: readonly OwnerReference[], nodeName: string): string | undefined {
   const only = `node "${nodeName}" can only create pods with`;
   const [owner] = owners;
   if (owners.length > 1) return `${only} a single owner reference set to itself`;
@@ -61,7 +61,7 @@ export function nodePods(core: Core) {
       forbid(attributes, `node "${nodeName}" can not create pods that reference ${used}`);
     }
     const owners = pod.metadata?.ownerReferences ?? [];
-    const why = strange(owners, nodeName);
+    const why = ownerFault(owners, nodeName);
     if (why !== undefined) forbid(attributes, why);
     const item = await core.store.get(`core/nodes/${nodeName}`);
     if (item === undefined)

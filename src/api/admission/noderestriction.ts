@@ -54,8 +54,8 @@ function heldPart({ metadata, spec }: PersistentVolume): object {
   return { annotations, finalizers, labels, ownerReferences, spec };
 }
 
-/** Fields that other parts of the cluster decide by, in the order in which they are looked at. */
-function decidedElsewhere(node: Node | undefined): Record<string, unknown> {
+/** Fields that control decisions of other components, in the order of the checks. */
+function controlledFields(node: Node | undefined): Record<string, unknown> {
   const { ownerReferences = [], finalizers = [] } = node?.metadata ?? {};
   const { taints = [], podCIDR, podCIDRs = [], configSource, ...rest } = node?.spec ?? {};
   return {
@@ -68,10 +68,10 @@ function decidedElsewhere(node: Node | undefined): Record<string, unknown> {
     spec: rest,
   };
 }
-/** A node that registers itself says these; from then on they are the administrator's. */
-const SAID_AT_FIRST = new Set(["taints", "spec"]);
+/** A node sets these at registration. Later only an administrator may change them. */
+const SET_AT_REGISTRATION = new Set(["taints", "spec"]);
 
-/** The part of a claim that a node may not write: all but what the volume's growth says. */
+/** Returns the claim without the status fields of a resize, which a node may write. */
 function claimPart({ metadata = {}, spec, status = {} }: PersistentVolumeClaim): object {
   const { resourceVersion: _, managedFields: __, ...kept } = metadata;
   const { capacity, conditions, allocatedResources, allocatedResourceStatuses, ...rest } = status;
@@ -79,10 +79,10 @@ function claimPart({ metadata = {}, spec, status = {} }: PersistentVolumeClaim):
 }
 
 function checkParts(attributes: Attributes, nodeName: string, node: Node, old?: Node): void {
-  const before = decidedElsewhere(old);
-  for (const [part, value] of Object.entries(decidedElsewhere(node))) {
+  const before = controlledFields(old);
+  for (const [part, value] of Object.entries(controlledFields(node))) {
     if (sameJson(value, before[part])) continue;
-    if (old === undefined && SAID_AT_FIRST.has(part)) continue;
+    if (old === undefined && SET_AT_REGISTRATION.has(part)) continue;
     forbid(attributes, `node "${nodeName}" is not allowed to modify ${part}`);
   }
 }
@@ -122,7 +122,7 @@ function checkSlice(attributes: Attributes, nodeName: string): void {
   forbid(attributes, `can only ${act} ResourceSlice with the same NodeName as the requesting node`);
 }
 
-/** Of a volume that it holds, a node tells the size, and lets go of it. */
+/** A node may report the size of an attached volume, and remove its finalizer. */
 function checkVolume(attributes: Attributes, nodeName: string): void {
   const next = attributes.object as PersistentVolume | undefined;
   const old = attributes.old as PersistentVolume | undefined;

@@ -14,13 +14,13 @@ import type { ClusterRole, PolicyRule, Role, RoleBinding } from "#resources/type
 
 const GROUP = "rbac.authorization.k8s.io";
 
-/** An aggregationRule can gather any rule that somebody else writes later. */
+/** An aggregationRule may select rules that are written later, so it needs all permissions. */
 const EVERY_RIGHT: readonly PolicyRule[] = [
   { verbs: ["*"], apiGroups: ["*"], resources: ["*"] },
   { verbs: ["*"], nonResourceURLs: ["*"] },
 ];
 
-/** Garbage collection changes owners and finalizers of roles whose rights it does not hold. */
+/** The garbage collector edits owners and finalizers without holding the role's permissions. */
 function onlyForCollection(object: ApiObject, old: ApiObject): boolean {
   const bare = (of: ApiObject): ApiObject => {
     const metadata = { ...metadataOf(of) };

@@ -60,7 +60,7 @@ function mountToken(pod: Pod, random: Random): void {
   if (used && there === undefined) spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];
 }
 
-/** A mirror pod shows a static pod, which runs without the API: it gets nothing from the API. */
+/** A mirror pod represents a static pod. Static pods may not reference API objects. */
 function checkMirror({ resource, name, object }: Attributes): void {
   const used = referenceOf(object as Pod);
   if (used === undefined) return;

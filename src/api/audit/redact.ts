@@ -1,26 +1,21 @@
-/** What the audit log leaves out, whatever its policy asks for: credentials. */
+/** Removes credentials from audit events. The audit policy cannot switch this off. */
 import type { Target } from "#api/target.ts";
+import { percentDecoded } from "#base/percent.ts";
 
-/** Names of parameters by which clients of all sorts hand over a credential. */
+/** Names of query parameters that usually hold a credential. */
 const SECRET_NAME =
   /token|passw|pwd|secret|api[._-]?key|auth|credential|signature|bearer|session|jwt|code_verifier/i;
 /** Join tokens of bramble and signed tokens (JWT). */
 const TOKEN = /br1\.[0-9a-f]{64}\.[a-z0-9]{6}\.[a-z0-9]{16}|(?<![\w-])eyJ[\w-]+\.[\w-]+\.[\w-]+/g;
-/** Names of objects can look the same: only for paths that are no resource. */
+/** Applied to non-resource paths only, because names of objects may have the same form. */
 const BOOTSTRAP_TOKEN = /(?<![a-z0-9])[a-z0-9]{6}\.[a-z0-9]{16}(?![a-z0-9])/g;
 
 const HIDDEN = "***";
 
-/** A name with escapes is read as its receiver reads it; one that cannot be decoded as it is. */
-function isSecret(name: string): boolean {
-  try {
-    return SECRET_NAME.test(decodeURIComponent(name));
-  } catch {
-    return SECRET_NAME.test(name);
-  }
-}
+/** Decodes the name as the receiver does. Keeps a name that cannot be decoded. */
+const isSecret = (name: string): boolean => SECRET_NAME.test(percentDecoded(name) ?? name);
 
-/** Values of secret parameters end with the parameter; a `?` is part of them. */
+/** Hides the whole value of a secret parameter, including a `?` in it. */
 function hideParameters(uri: string): string {
   const start = uri.indexOf("?");
   if (start < 0) return uri;
@@ -35,7 +30,7 @@ function hideParameters(uri: string): string {
   return shown;
 }
 
-/** Path and query of a request as the log has them. */
+/** Returns path and query without credentials, for the log. */
 export function withoutCredentials(uri: string, isResource: boolean): string {
   const shown = hideParameters(uri).replace(TOKEN, HIDDEN);
   return isResource ? shown : shown.replace(BOOTSTRAP_TOKEN, HIDDEN);
@@ -46,10 +41,10 @@ const CREDENTIALS: ReadonlySet<string> = new Set([
   "/serviceaccounts/token",
   "authentication.k8s.io/tokenreviews",
 ]);
-/** What passes through these is for somebody else than the API. */
+/** The API server only forwards the data of these subresources. */
 const PASSED_ON: ReadonlySet<string> = new Set(["proxy", "exec", "attach", "portforward"]);
 
-/** Whether a request and its answer may be written with their bodies. */
+/** True if the request and response bodies may be logged. */
 export function hasOpenBody(target: Target | undefined): boolean {
   if (target === undefined || PASSED_ON.has(target.subresource ?? "")) return false;
   const { group, plural, subresource } = target;

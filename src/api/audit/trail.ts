@@ -91,7 +91,7 @@ export class Trail {
     this.#user = user;
     const verdict = judge(this.#parts.policy, { user, verb, path, target });
     this.#verdict = verdict;
-    // What nobody vouches for is not read.
+    // The body of an unauthenticated request is not read.
     if (this.#showsBodies(verdict) && user !== UNKNOWN && request.body !== null) {
       const length = Number(request.headers.get("content-length") ?? 0);
       this.#requestBody =

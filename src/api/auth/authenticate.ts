@@ -13,7 +13,7 @@ export interface Identity {
 /** One sort of token: undefined for a token that is not of its sort, or no longer good. */
 export interface TokenSource {
   readonly name: string;
-  /** Its tokens say what audiences they are for. Others are for the API server's alone. */
+  /** Its tokens contain audiences. Tokens of other sources are valid for the API server only. */
   readonly namesAudiences?: true;
   identify(token: string, audiences: readonly string[]): Promise<Identity | undefined>;
 }
@@ -21,7 +21,7 @@ export interface TokenSource {
 export interface Authenticator {
   /** At once where nothing has to be looked up. @throws ApiError 401. */
   authenticate(request: Request, env: RequestEnv): UserInfo | Promise<UserInfo>;
-  /** Whose token it is, and which of the audiences it is for; absent: the API server's own. */
+  /** Returns the user and the matching audiences. `audiences` defaults to the API server's. */
   identify(token: string, audiences?: readonly string[]): Promise<Identity | undefined>;
 }
 
@@ -60,7 +60,7 @@ export function bearerOf(request: Request): string | undefined {
   return Buffer.from(carried.slice(prefix.length), "base64url").toString();
 }
 
-/** Audiences of the token that were asked for; undefined where there is none. */
+/** Returns the audiences that both lists contain; undefined if there are none. */
 export function sharedAudiences(
   has: readonly string[],
   asked: readonly string[],
@@ -71,7 +71,7 @@ export function sharedAudiences(
 }
 
 export interface AuthenticatorParts {
-  /** Tokens known from the start: they need no look-up. */
+  /** Static tokens, which need no lookup. */
   readonly fixed: ReadonlyMap<string, UserInfo>;
   readonly sources: readonly TokenSource[];
   readonly vouches: Vouches;

@@ -18,7 +18,7 @@ interface Account {
   readonly name: string;
 }
 
-/** A name that no service account can have is a user's, as upstream. */
+/** A name that is not valid for a service account is a user name, as upstream. */
 function accountOf(user: string): Account | undefined {
   const [, namespace = "", name = ""] = SERVICE_ACCOUNT.exec(user) ?? [];
   const wrong = labelErrors(namespace).length + subdomainErrors(name).length;
@@ -38,17 +38,17 @@ const listOf = (header: string | null): string[] =>
     .map((each) => each.trim())
     .filter((each) => each !== "");
 
-/** A key that is not well encoded counts as it is written, as upstream. */
+/** A key with invalid percent-encoding is used unchanged, as upstream. */
 function extraOf(headers: Headers): Record<string, string[]> {
   const entries: Array<[string, string[]]> = [];
   headers.forEach((value, name) => {
     if (!name.startsWith(EXTRA)) return;
     const key = name.slice(EXTRA.length);
     const values = listOf(value);
-    // The authorizer is asked about values: a key without one would be given to everybody.
+    // The authorizer checks each value. A key without values would pass unchecked.
     if (values.length > 0) entries.push([(percentDecoded(key) ?? key).toLowerCase(), values]);
   });
-  // Defines each key: an assignment to `__proto__` would hide it from the authorizer.
+  // fromEntries defines each key. An assignment to `__proto__` would hide it from the authorizer.
   return Object.fromEntries(entries);
 }
 

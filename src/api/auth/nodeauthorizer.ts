@@ -19,7 +19,7 @@ import type {
 } from "#resources/types.gen.ts";
 import type { Store } from "#store/store.ts";
 
-/** What an object says of the node that it is for. */
+/** The part of an object that names its node. */
 type Placed = ApiObject & { spec?: { nodeName?: string } };
 
 const ALLOW: Opinion = { verdict: "allow" };
@@ -127,7 +127,7 @@ class NodeAuthorizer implements AuthorizerLink {
     return none(`no relationship found between node '${nodeName}' and this object`);
   }
 
-  /** Of an object of the whole cluster that names a node in its spec. */
+  /** Reads a cluster-scoped object that names a node in its spec. */
   async #isOf(nodeName: string, key: string): Promise<boolean> {
     const item = await this.#store.get(key);
     return item !== undefined && peek<Placed>(item).spec?.nodeName === nodeName;

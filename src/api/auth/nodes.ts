@@ -84,7 +84,7 @@ const identityOf = (nodeName: string): Identity => ({
   user: { name: `${PREFIX}${nodeName}`, groups: [GROUP, "system:authenticated"] },
 });
 
-/** `audiences`: the API server's. A token that names others is for somebody else. */
+/** `audiences` are the API server's. A token for other audiences only is rejected. */
 export function nodeTokens(store: Store, clock: Clock, audiences: readonly string[]): TokenSource {
   const verified = new BoundedMap<string, Verified>(limits.tokenCacheEntries);
 

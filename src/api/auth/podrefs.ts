@@ -66,7 +66,7 @@ export function references(pod: Pod, plural: string): ReadonlySet<string> {
   return plural === "secrets" ? secrets : configMaps;
 }
 
-/** Those that the pod names, and those that were made for it from a template. */
+/** Claims that the pod names, and claims created for it from a template. */
 function deviceClaimsOf({ status }: Pod, spec: PodSpec): Names {
   const names: Names = new Set();
   for (const { resourceClaimName } of spec.resourceClaims ?? []) add(names, resourceClaimName);
@@ -98,7 +98,7 @@ function projectedBy({ volumes = [] }: PodSpec): string | undefined {
   return used && PROJECTED[used];
 }
 
-/** Whatever the pod has of the API, by the name of its sort; undefined for a pod without any. */
+/** Returns the kind of the first API object that the pod references; undefined if none. */
 export function referenceOf(pod: Pod): string | undefined {
   const { spec } = pod;
   if (spec === undefined) return undefined;

@@ -80,7 +80,7 @@ function coversSingle(owner: PolicyRule, single: Single): boolean {
   return has(owner.apiGroups, group) && coversResource(owner, resource) && coversName(owner, name);
 }
 
-/** Whether one rule covers all combinations of another: list by list, without making them. */
+/** True if one rule covers all combinations of another. Compares list by list. */
 function coversWhole(owner: PolicyRule, rule: PolicyRule): boolean {
   const { nonResourceURLs = [], apiGroups = [], resources = [], resourceNames = [] } = rule;
   const names = resourceNames.length === 0 ? [undefined] : resourceNames;
@@ -93,7 +93,7 @@ function coversWhole(owner: PolicyRule, rule: PolicyRule): boolean {
   );
 }
 
-/** Lists may name a value again and again. */
+/** Removes duplicates, because lists may repeat a value. */
 function distinct(rule: PolicyRule): PolicyRule {
   const once = (list: readonly string[] | undefined): string[] => [...new Set(list)];
   return {
@@ -105,11 +105,11 @@ function distinct(rule: PolicyRule): PolicyRule {
   };
 }
 
-/** Counts down over all rules of one question. */
+/** Counts the comparisons of one escalation check. */
 class Budget {
   #left = limits.ruleComparisonsMax;
 
-  /** False once it is used up. */
+  /** Returns false when the limit is reached. */
   take(comparisons: number): boolean {
     this.#left -= comparisons;
     return this.#left >= 0;

@@ -66,7 +66,7 @@ const wordsOf = ({ spec: { names } }: Definition): string[] => [
 ];
 
 /**
- * A name that a built-in kind or another definition of the group already has. A built-in kind has
+ * Returns a name that a built-in kind or another definition of the group uses. A built-in kind has
  * its own rules, and its objects are not the definition's.
  */
 function conflictIn(
@@ -197,7 +197,7 @@ export class CustomResources {
     }
   }
 
-  /** Also where an earlier version accepted the names. */
+  /** Applies also to definitions that an earlier version accepted. */
   #isBuiltIn(definition: Definition): boolean {
     return this.#core.registry.builtIn(definition.spec.group, wordsOf(definition)) !== undefined;
   }

@@ -5,7 +5,7 @@ import type { Call, Core } from "#api/core.ts";
 import { itemIn } from "#api/custom/convert.ts";
 import { readAdopted } from "#api/decode.ts";
 import { refuse } from "#api/errors.ts";
-import { define, isObject } from "#api/json.ts";
+import { isObject } from "#api/json.ts";
 import { metadataOf } from "#api/meta.ts";
 import { makePatch } from "#api/patch.ts";
 import { inVersion, mustGet } from "#api/read.ts";
@@ -18,6 +18,7 @@ import { must } from "#base/assert.ts";
 import { invalid } from "#resources/field.ts";
 import { defineKind, type ScalePaths } from "#resources/kind.ts";
 import type { ApiObject, Stored } from "#resources/meta.ts";
+import { setMember } from "#resources/patch/values.ts";
 import { labelSelectorText } from "#resources/selector.ts";
 import type { LabelSelector, Scale } from "#resources/types.gen.ts";
 
@@ -51,11 +52,11 @@ function setAt(object: object, path: string, value: unknown): void {
     if (isObject(next)) here = next;
     else {
       const made = {};
-      define(here, name, made);
+      setMember(here, name, made);
       here = made;
     }
   }
-  define(here, last, value);
+  setMember(here, last, value);
 }
 
 function selectorText(value: unknown): string {

@@ -1,5 +1,4 @@
 /** DNS and Ingress in a thread of their own: what they need of the process they ask it for. */
-
 import type { ObjectSource } from "#agents/volumes/volumes.ts";
 import type { Family } from "#base/cidr.ts";
 import { realClock } from "#base/clock.ts";

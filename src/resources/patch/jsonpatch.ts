@@ -67,7 +67,7 @@ function indexOf(token: string, length: number): number {
   return index < 0 ? index + length : index;
 }
 
-/** Operations may put deep values into deep ones. */
+/** Checked after each operation, because copies can nest values in one another. */
 function checkDepth(value: Json): void {
   if (isDeeper(value, limits.objectDepthMax)) throw unprocessable("exceeded max depth");
 }

@@ -22,7 +22,8 @@ export function member(object: JsonObject, key: string): Json | undefined {
   return Object.hasOwn(object, key) ? object[key] : undefined;
 }
 
-export function setMember(object: JsonObject, key: string, value: Json): void {
+/** Sets an own property. A plain assignment to `__proto__` would change the prototype. */
+export function setMember<T>(object: Record<string, T>, key: string, value: T): void {
   if (key !== "__proto__") object[key] = value;
   else {
     Object.defineProperty(object, key, {
@@ -80,7 +81,7 @@ export function goText(value: Json | undefined): string {
   return `map[${keys.map((key) => `${key}:${goText(value[key])}`).join(" ")}]`;
 }
 
-/** Whether it has more levels than that; looks no deeper itself. */
+/** True if the value has more levels than `levels`. Does not recurse deeper. */
 export function isDeeper(value: Json, levels: number): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (levels === 0) return true;

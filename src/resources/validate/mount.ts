@@ -78,7 +78,7 @@ function deviceVolumeCauses(device: VolumeDevice, volumes: Volumes, path: string
   return [invalid(path, device.name, detail)];
 }
 
-/** The runtime is told devices in a list, with the parts of each between colons. */
+/** The runtime splits its list of devices at commas and colons. */
 const devicePathCauses = (path: string, at: string): Cause[] => [
   ...noControls(path, at),
   ...(path === "" || /^\/[^,:"\s]*$/.test(path)

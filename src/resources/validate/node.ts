@@ -45,7 +45,7 @@ const resourceCauses = (node: Node): Cause[] =>
     ),
   );
 
-/** Other nodes have them in their routes and packet rules. */
+/** Other nodes use these addresses in routes and packet rules. */
 function addressCauses(node: Node, old: Node | undefined): Cause[] {
   const before = new Set((old?.status?.addresses ?? []).map(({ address }) => address));
   return each(node.status?.addresses, "status.addresses", ({ type, address }, at) =>

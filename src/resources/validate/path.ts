@@ -9,7 +9,7 @@ export const noBacksteps = (path: string, field: string): Cause[] =>
 const hasControls = (text: string): boolean =>
   [...text].some((character) => character < " " || character === "\x7f");
 
-/** A NUL ends a text for the kernel, and a line break one for programs that read lines. */
+/** NUL ends a string in the kernel. A line break ends a record in line-based formats. */
 export const noControls = (path: string | undefined, field: string): Cause[] =>
   path !== undefined && hasControls(path)
     ? [invalid(field, path, "must not contain control characters")]

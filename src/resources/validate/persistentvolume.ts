@@ -155,7 +155,7 @@ function oneSource(spec: PersistentVolumeSpec, name: string, source: object, at:
   return [...checkVendor(name, source, at), ...checkVendorPlaces(spec, name, at)];
 }
 
-/** One that was there before stays. */
+/** Existing options stay valid. */
 const optionCauses = (spec: PersistentVolumeSpec, old: PersistentVolumeSpec | undefined) =>
   each(spec.mountOptions, "spec.mountOptions", (option, at) =>
     isMountOption(option) || old?.mountOptions?.includes(option)

@@ -36,7 +36,7 @@ const HOSTNAME_BYTES_MAX = 64;
 const DELETION_COST = "controller.kubernetes.io/pod-deletion-cost";
 const MIRROR = "kubernetes.io/config.mirror";
 
-/** The resolver's file has one line for all options. */
+/** All options share one line of resolv.conf, separated by blanks. */
 const resolverWord = (text: string | undefined, path: string): Cause[] =>
   !text || /^[!-~]+$/.test(text)
     ? []

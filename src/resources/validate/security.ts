@@ -131,7 +131,7 @@ export function checkPodSecurity(spec: PodSpec, path: string): Cause[] {
   ];
 }
 
-/** The runtime is told them in a list with commas. */
+/** The runtime takes capabilities as a comma-separated list. */
 const capabilityCauses = (capabilities: Capabilities | undefined, path: string): Cause[] =>
   (["add", "drop"] as const).flatMap((list) =>
     each(capabilities?.[list], `${path}.${list}`, (name, at) =>
