@@ -6,7 +6,7 @@ import type { Random } from "#base/random.ts";
 import { addKey, isSealed, readKeys, ValueSealer } from "#base/sealer.ts";
 import { type Disk, openDisk } from "#store/disk.ts";
 import { type Sealing, sealDisk } from "#store/sealed.ts";
-import { learnKeys, SEALED_KEY } from "./sealed.ts";
+import { learnKeys } from "./sealed.ts";
 import type { ServerSettings } from "./settings.ts";
 
 const SECRETS = "core/secrets/";
@@ -75,7 +75,6 @@ export function sharedSealing(
       open: (key, stored) => current.open(key, stored),
       isSealed,
     },
-    keysAt: SEALED_KEY,
     onKeys: (value) => {
       try {
         learnKeys(dataDir, value);

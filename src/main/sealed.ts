@@ -15,9 +15,8 @@ import type { Random } from "#base/random.ts";
 import { addKey, type SealKey } from "#base/sealer.ts";
 import type { ConfigMap } from "#resources/types.gen.ts";
 import type { EtcdKeys } from "#store/etcd/keys.ts";
+import { SERVER_KEYS } from "#store/etcd/place.ts";
 
-/** Where they lie. */
-export const SEALED_KEY = "core/configmaps/kube-system/bramble-servers";
 const TOKEN_FILE = "server-token";
 const PKI = "pki";
 /** There where Secrets are, or were, encrypted. */
@@ -91,7 +90,7 @@ function put(
   expect: number,
 ): Promise<number | undefined> {
   const value = encodeObject(objectOf(parts, data));
-  return parts.keys.put({ key: SEALED_KEY, value }, expect, parts.placeAt);
+  return parts.keys.put({ key: SERVER_KEYS, value }, expect, parts.placeAt);
 }
 
 function tokenOf({ dataDir, token, random }: KeyParts, isFirst: boolean): string {
@@ -146,7 +145,7 @@ async function claim(parts: SealedParts): Promise<Claimed> {
   const { keys, clock } = parts;
   const end = clock.monotonic() + 2 * limits.clusterClaimMs;
   while (clock.monotonic() < end) {
-    const found = await keys.get(SEALED_KEY);
+    const found = await keys.get(SERVER_KEYS);
     const { sealed, claimedAt } = dataOf(found?.value);
     if (found !== undefined && sealed !== undefined) return { sealed, revision: found.modRevision };
     const age = clock.now() - Date.parse(claimedAt ?? "");
@@ -213,7 +212,7 @@ async function addKeyTo(
 /** A new key for Secrets, before the others; servers that run seal with it from now on. */
 export async function rotateKey(parts: SealedParts): Promise<SealKey> {
   for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
-    const found = await parts.keys.get(SEALED_KEY);
+    const found = await parts.keys.get(SERVER_KEYS);
     const { sealed } = dataOf(found?.value);
     if (found === undefined || sealed === undefined) throw new OperatorError(NO_KEYS);
     const files = open(parts, sealed);
@@ -228,7 +227,7 @@ export async function rotateKey(parts: SealedParts): Promise<SealKey> {
   throw new OperatorError(SUPERSEDED);
 }
 
-/** The keys of Secrets in a changed `SEALED_KEY` come into this server's file. @throws Error */
+/** The keys of Secrets in a changed `SERVER_KEYS` come into this server's file. @throws Error */
 export function learnKeys(dataDir: string, text: string): void {
   const { sealed } = dataOf(text);
   if (sealed === undefined) return;
@@ -237,7 +236,7 @@ export function learnKeys(dataDir: string, text: string): void {
   if (keys !== undefined) writeDurably(join(dataDir, KEYS_FILE), keys, 0o600);
 }
 
-/** The text to store under `SEALED_KEY` where a cluster that lived here comes to others. */
+/** The text to store under `SERVER_KEYS` where a cluster that lived here comes to others. */
 export function sealedObject(parts: KeyParts): string {
   const token = tokenOf(parts, true);
   keep(parts, token);
@@ -246,7 +245,7 @@ export function sealedObject(parts: KeyParts): string {
   );
 }
 
-/** Makes this directory the cluster's: from the stored text of `SEALED_KEY`. As `takeOver`. */
+/** Makes this directory the cluster's: from the stored text of `SERVER_KEYS`. As `takeOver`. */
 export function openSealed(parts: KeyParts, text: string): void {
   const { sealed } = dataOf(text);
   if (sealed === undefined) throw new OperatorError(NO_KEYS);

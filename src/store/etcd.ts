@@ -24,7 +24,7 @@ import {
   type WatchAnswer,
   type WatchEvent,
 } from "#store/etcd/messages.ts";
-import { isOwnKey, PLACE, TERM } from "#store/etcd/place.ts";
+import { isOwnKey, PLACE, SERVER_KEYS, TERM } from "#store/etcd/place.ts";
 import { restsOf, unmet } from "#store/etcd/rests.ts";
 import type { Entry } from "#store/objects.ts";
 import { openRow, type Sealing, sealValue } from "#store/sealed.ts";
@@ -206,11 +206,13 @@ class EtcdStore implements contract.Store {
     if (this.#left) throw new contract.StorageError(LEFT);
   }
 
-  /** What is no object: of the place it is seen whether it is still as at the start. */
-  #isOwn({ key, modRevision }: KeyValue): boolean {
-    const name = key.slice(this.#options.prefix.length);
+  /** What is no object. The place has to be as at the start; new keys are told of. */
+  #isOwn({ key, value, modRevision }: KeyValue, isNew: boolean): boolean {
+    const { prefix, sealing } = this.#options;
+    const name = key.slice(prefix.length);
     if (!isOwnKey(name)) return false;
     if (name === PLACE && modRevision !== this.#guard.revision + this.#offset) this.#leave();
+    if (name === SERVER_KEYS && isNew) sealing?.onKeys(value);
     return true;
   }
 
@@ -310,7 +312,7 @@ class EtcdStore implements contract.Store {
     const changes: contract.Change[] = [];
     for (const event of events) {
       this.#claims.heard(event, this.#options.prefix);
-      if (this.#isOwn(event.item)) continue;
+      if (this.#isOwn(event.item, event.type === "put")) continue;
       const change = this.#change(event);
       if (change !== undefined) changes.push(change);
     }
@@ -321,9 +323,7 @@ class EtcdStore implements contract.Store {
   }
 
   #change({ type, item: found }: WatchEvent): contract.Change | undefined {
-    const { prefix, sealing } = this.#options;
-    const key = found.key.slice(prefix.length);
-    if (key === sealing?.keysAt && type === "put") sealing.onKeys(found.value);
+    const key = found.key.slice(this.#options.prefix.length);
     const entry = this.#view.get(key);
     const previous = entry?.item;
     const revision = found.modRevision;
@@ -354,13 +354,13 @@ class EtcdStore implements contract.Store {
     return itemOf({ key, value: text, revision }, codec, isOwn ? own.terms : undefined);
   }
 
-  /** All that is there, as of one revision. */
-  async #load(): Promise<{ found: readonly KeyValue[]; items: Item[] }> {
+  /** All that is there, as of one revision. `again`: the keys may have changed since the start. */
+  async #load(again = false): Promise<{ found: readonly KeyValue[]; items: Item[] }> {
     const { prefix } = this.#options;
     const { found, revision } = await loadAll(this.#members, prefix, this.#offset);
     const entries: Entry[] = [];
     for (const each of found) {
-      if (this.#isOwn(each)) continue;
+      if (this.#isOwn(each, again)) continue;
       const item = this.#itemOf(each.key.slice(prefix.length), each);
       entries.push({ id: each.createRevision, item });
     }
@@ -381,7 +381,7 @@ class EtcdStore implements contract.Store {
   /** Changes were missed: readers list again. */
   async #startOver(): Promise<void> {
     this.#options.log.warn("etcd compacted what was not seen yet, loading all again");
-    await this.#load();
+    await this.#load(true);
     this.#view.endWatches(new contract.GoneError("changes were missed"));
     this.#catchUp.reached(this.#view.revision);
   }

@@ -82,9 +82,7 @@ export const sealValue = (sealer: Sealer | undefined, { key, value }: Value): st
 /** How values of some keys lie in etcd; readers see them plain. */
 export interface Sealing {
   readonly sealer: Sealer;
-  /** The object that tells of the sealer's keys. */
-  readonly keysAt: string;
-  /** That object changed, told before what is sealed with its keys. */
+  /** What the servers share changed, told before what is sealed with its keys. */
   onKeys(value: string): void;
   /** Told once where values were rewritten. */
   onRewritten(count: number): void;

@@ -11,10 +11,10 @@ import type { Random } from "#base/random.ts";
 import { addKey, readKeys, ValueSealer } from "#base/sealer.ts";
 import { extentOfFile } from "#store/copy.ts";
 import type { EtcdKeys } from "#store/etcd/keys.ts";
-import type { Place } from "#store/etcd/place.ts";
+import { isOwnKey, type Place, SERVER_KEYS } from "#store/etcd/place.ts";
 import { markMoved, movedTo } from "../datastore.ts";
 import { keyFileOf } from "../encryption.ts";
-import { openSealed, SEALED_KEY, sealedObject } from "../sealed.ts";
+import { openSealed, sealedObject } from "../sealed.ts";
 import type { ServerSettings } from "../settings.ts";
 import { Checklist, type Moved } from "./check.ts";
 import { assertNoServer, fill, seenOf, unlessSuperseded } from "./etcd.ts";
@@ -43,9 +43,6 @@ export interface MigrateOptions {
 }
 
 const SECRETS = "core/secrets/";
-
-/** An object of the datastore's own that says who shares it: of no use in a file. */
-const isOfMany = ({ key }: Moved): boolean => key === SEALED_KEY;
 
 const number48 = (random: Random): number => Buffer.from(random.bytes(6)).readUIntBE(0, 6);
 
@@ -77,8 +74,7 @@ async function* inEtcd(
 ): AsyncGenerator<Moved> {
   const open = opener(settings, random);
   for await (const { key, value, modRevision } of keys.all("", revision)) {
-    const object = { key, value, revision: modRevision + offset };
-    if (!isOfMany(object)) yield { ...object, value: open(object) };
+    yield { key, value: open({ key, value }), revision: modRevision + offset };
   }
 }
 
@@ -94,7 +90,7 @@ export async function toEtcd(options: MigrateOptions): Promise<number> {
   const seen = await look(options);
   const plan = planToEtcd(seen);
   assertPlanned(plan);
-  const objects = readFrom(settings, options.random).filter((object) => !isOfMany(object));
+  const objects = readFrom(settings, options.random).filter(({ key }) => !isOwnKey(key));
   const checklist = new Checklist();
   for (const object of objects) checklist.add(object);
   const place: Place = {
@@ -112,7 +108,7 @@ export async function toEtcd(options: MigrateOptions): Promise<number> {
   await fill(keys, stored, at);
   await checklist.assertAll(inEtcd(options, plan.offset));
   const parts = { ...options, dataDir, token: settings.serverToken };
-  const common = { key: SEALED_KEY, value: sealedObject(parts), revision: 0 };
+  const common = { key: SERVER_KEYS, value: sealedObject(parts), revision: 0 };
   await fill(keys, [common], at);
   markMoved(dataDir, options.etcd);
   unlessSuperseded(await keys.setPlace({ ...place, state: "ready" }, at));
@@ -168,7 +164,7 @@ export async function toSqlite(options: MigrateOptions): Promise<number> {
     dropWorkDir(dataDir);
     return seen.file?.objects ?? 0;
   }
-  const sealed = await keys.get(SEALED_KEY);
+  const sealed = await keys.get(SERVER_KEYS);
   if (sealed === undefined) throw new OperatorError("etcd holds no keys of a cluster");
   openSealed({ ...options, dataDir, token: settings.serverToken }, sealed.value);
   const place: Place = {

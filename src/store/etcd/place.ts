@@ -35,8 +35,14 @@ export const TICK = ".tick";
 /** Its last change began the present term; writes of a term compare that. */
 export const TERM = ".term";
 
+/**
+ * What the servers share, sealed. It is named like a ConfigMap, and never served as one. Servers of
+ * older versions look for it there: without it, they would make another cluster.
+ */
+export const SERVER_KEYS = "core/configmaps/kube-system/bramble-servers";
+
 /** No object's. */
-export const isOwnKey = (key: string): boolean => key.startsWith(".");
+export const isOwnKey = (key: string): boolean => key.startsWith(".") || key === SERVER_KEYS;
 
 /** @throws OperatorError for what this program does not know. */
 export function placeOf(text: string): Place {
