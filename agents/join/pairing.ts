@@ -66,6 +66,8 @@ export interface DeskOptions {
   clock: Clock;
   onCode: (code: string) => void;
   onParcel: (parcel: Parcel) => void;
+  /** Somebody at that address gave another code. */
+  onWrongCode: (from: string | undefined) => void;
 }
 
 /** The device's side: answers the two requests of a server. */
@@ -83,13 +85,14 @@ export class PairingDesk {
     options.onCode(this.#code);
   }
 
-  async answer(request: Request): Promise<Response> {
+  async answer(request: Request, from?: string): Promise<Response> {
     const { pathname } = new URL(request.url);
     const known = pathname === BEGIN_PATH || pathname === FINISH_PATH;
     if (request.method !== "POST" || !known) return new Response("no such path", { status: 404 });
-    const body = (await request.json().catch(() => ({}))) as Record<string, unknown>;
+    const given: unknown = await request.json().catch(() => undefined);
+    const body = (given ?? {}) as Record<string, unknown>;
     if (pathname === BEGIN_PATH) return this.#begin(body);
-    const turn = this.#turn.then(() => this.#finish(body));
+    const turn = this.#turn.then(() => this.#finish(body, from));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
@@ -104,7 +107,7 @@ export class PairingDesk {
     return Response.json({ name, message: base64(exchange.message) });
   }
 
-  async #finish(body: Record<string, unknown>): Promise<Response> {
+  async #finish(body: Record<string, unknown>, from: string | undefined): Promise<Response> {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined || open.session !== body["session"]) {
@@ -116,14 +119,15 @@ export class PairingDesk {
       key = open.exchange.key(open.other);
       parcel = JSON.parse(unseal(key, bytesOf(body["parcel"]))) as Parcel;
     } catch {
-      return this.#refuse();
+      return this.#refuse(from);
     }
     this.#options.onParcel(parcel);
     return Response.json({ proof: base64(proofOf(key)) });
   }
 
-  async #refuse(): Promise<Response> {
-    const { clock, random, onCode } = this.#options;
+  async #refuse(from: string | undefined): Promise<Response> {
+    const { clock, random, onCode, onWrongCode } = this.#options;
+    onWrongCode(from);
     await sleep(clock, limits.pairingPauseMs);
     this.#wrong++;
     if (this.#wrong >= TRIES_MAX) {

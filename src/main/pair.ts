@@ -21,13 +21,14 @@ export async function waitForAdoption(
     onCode: (code) =>
       log.info(`waiting to be taken in; on the server: bramble adopt ${nodeName} --code ${code}`),
     onParcel: (parcel) => taken.resolve(parcel),
+    onWrongCode: (address) => log.warn("a server gave a wrong code", { address }),
   });
   const server = Bun.serve({
     hostname: everyAddress(),
     port: 0,
     development: false,
     maxRequestBodySize: limits.pairingBodyBytesMax,
-    fetch: (request) => desk.answer(request),
+    fetch: (request, bun) => desk.answer(request, bun.requestIP(request)?.address),
   });
   const port = server.port ?? 0;
   log.info("the device is at", { address: reachableAddresses().join(), port });

@@ -136,6 +136,37 @@ describe("server-side apply of a missing object", () => {
     expect((await api.call("PUT", status, pod, { user: creator })).code).toBe(404);
   });
 
+  test("of any subresource never creates", async () => {
+    const apps = "/apis/apps/v1/namespaces/default/deployments/absent/scale";
+    const pods = "/api/v1/namespaces/default/pods/absent";
+    const csr = "/apis/certificates.k8s.io/v1/certificatesigningrequests/absent";
+    const service = "/api/v1/namespaces/default/services/absent/status";
+    const parts = [apps, service, `${pods}/ephemeralcontainers`, `${pods}/resize`];
+    for (const part of [...parts, `${csr}/approval`, `${csr}/status`]) {
+      const body = { metadata: { name: "absent" } };
+      for (const code of [
+        (await api.call("PUT", part, body, { user: creator })).code,
+        (await apply(part, creator, body)).code,
+      ]) {
+        expect([part, code >= 400 && code < 500 && code !== 403]).toEqual([part, true]);
+      }
+    }
+    expect((await api.call("GET", pods)).code).toBe(404);
+    const live = "/api/v1/namespaces/default/services/absent";
+    expect((await api.call("GET", live)).code).toBe(404);
+  });
+
+  test("in a namespace that is not there never creates", async () => {
+    const lease = "/apis/coordination.k8s.io/v1/namespaces/none/leases/absent";
+    const body = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "absent" },
+    };
+    expect((await api.call("PUT", lease, body, { user: creator })).code).toBe(404);
+    expect((await apply(lease, creator, body)).code).toBe(404);
+  });
+
   test("other patches never create", async () => {
     for (const type of ["merge-patch+json", "strategic-merge-patch+json"]) {
       const headers = { "content-type": `application/${type}` };

@@ -160,6 +160,53 @@ describe("a role of more rights than the writer's", () => {
   });
 });
 
+describe("paths that are no resources", () => {
+  const path = (...nonResourceURLs: string[]): PolicyRule => ({ verbs: ["get"], nonResourceURLs });
+
+  test("are given away only as far as they are held", async () => {
+    const user = await allow(
+      api,
+      "paths",
+      rule(RBAC_GROUP, "clusterroles", ["create"]),
+      path("/held/*", "/one"),
+    );
+    const give = async (name: string, ...urls: string[]): Promise<number> =>
+      (await post({ metadata: { name }, rules: [path(...urls)] }, user)).code;
+    expect(await give("part", "/held/a", "/held/b/*", "/held/*", "/one")).toBe(201);
+    for (const url of ["*", "/*", "/held*", "/held", "/one*", "/one/*", "/other", "/held/a", ""]) {
+      expect([url, await give("more", "/other", url)]).toEqual([url, 403]);
+    }
+    for (const url of ["*", "/*", "/held*", "/held", "/one*", "/one/*"]) {
+      expect([url, await give("more", url)]).toEqual([url, 403]);
+    }
+  });
+
+  test("are in no Role, and give nothing in a namespace", async () => {
+    const role = { metadata: { name: "paths" }, rules: [path("/metrics")] };
+    const namespaced = `${RBAC}/namespaces/default`;
+    expect((await api.call("POST", `${namespaced}/roles`, role)).code).toBe(422);
+    await api.create(`${RBAC}/clusterroles`, role as object);
+    await api.create(`${namespaced}/rolebindings`, {
+      metadata: { name: "paths" },
+      roleRef: { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: "paths" },
+      subjects: [{ kind: "User", apiGroup: RBAC_GROUP, name: "local" }],
+    } as object);
+    const user = { name: "local", groups: [] };
+    expect((await api.call("GET", "/metrics", undefined, { user })).code).toBe(403);
+  });
+});
+
+test("the role of a binding never changes", async () => {
+  const path = `${RBAC}/clusterrolebindings`;
+  const roleRef = { apiGroup: RBAC_GROUP, kind: "ClusterRole", name: "view" };
+  await api.create(path, { metadata: { name: "fixed" }, roleRef, subjects: [] } as object);
+  const change = { roleRef: { ...roleRef, name: "cluster-admin" } };
+  const headers = { "content-type": PATCHES.merge };
+  expect((await api.call("PATCH", `${path}/fixed`, change, { headers })).code).toBe(422);
+  const user = writer;
+  expect((await api.call("PATCH", `${path}/fixed`, change, { headers, user })).code).toBe(422);
+});
+
 test("a binding to the user * binds only a user of that name", async () => {
   await api.create(`${RBAC}/clusterrolebindings`, {
     metadata: { name: "star" },

@@ -1,11 +1,18 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
-import { handOver, PairingDesk, type Parcel } from "#agents/join/pairing.ts";
+import {
+  BEGIN_PATH,
+  FINISH_PATH,
+  handOver,
+  PairingDesk,
+  type Parcel,
+} from "#agents/join/pairing.ts";
 import { realClock } from "#base/clock.ts";
 import { realRandom as random } from "#base/random.ts";
 
 const parcel: Parcel = { token: "br1.secret", servers: ["https://10.0.0.1:6443"] };
 const codes: string[] = [];
 const parcels: Parcel[] = [];
+const wrong: Array<string | undefined> = [];
 /** Pauses after a wrong code take no time here. */
 const clock = {
   ...realClock,
@@ -19,13 +26,14 @@ const device = { url: "", name: "pi" };
 beforeAll(() => {
   const onCode = (code: string) => void codes.push(code);
   const onParcel = (each: Parcel) => void parcels.push(each);
-  desk = new PairingDesk({ name: "pi", random, clock, onCode, onParcel });
+  const onWrongCode = (from: string | undefined) => void wrong.push(from);
+  desk = new PairingDesk({ name: "pi", random, clock, onCode, onParcel, onWrongCode });
   server = Bun.serve({
     hostname: "127.0.0.1",
     port: 0,
     async fetch(request) {
       bodies.push(await request.clone().text());
-      const answer = await desk.answer(request);
+      const answer = await desk.answer(request, "192.0.2.1");
       bodies.push(await answer.clone().text());
       return answer;
     },
@@ -51,6 +59,7 @@ test("with the code the device gets the parcel, and nothing of it is to be seen"
 
 test("another code or name gets nothing, and the third wrong code changes it", async () => {
   const shown = codes.length;
+  wrong.length = 0;
   const right = codes.at(-1) ?? "";
   await expect(give(right, "po")).rejects.toThrow("is called pi, not po");
   await expect(give("aaa-aaa")).rejects.toThrow("another code");
@@ -60,6 +69,16 @@ test("another code or name gets nothing, and the third wrong code changes it", a
   expect(codes).toHaveLength(shown + 1);
   await expect(give(right)).rejects.toThrow("another code");
   expect(parcels).toEqual([]);
+  expect(wrong).toEqual(Array(4).fill("192.0.2.1"));
+});
+
+test("a body that is no object is no pairing", async () => {
+  for (const body of ["null", "1", "[]", "{", '{"session":null,"message":1}']) {
+    for (const path of [BEGIN_PATH, FINISH_PATH]) {
+      const answer = await fetch(device.url + path, { method: "POST", body });
+      expect([body, path, answer.status < 500]).toEqual([body, path, true]);
+    }
+  }
 });
 
 test("who answers for the device without its code is found out", async () => {
