@@ -66,7 +66,7 @@ export interface DeskOptions {
   clock: Clock;
   onCode: (code: string) => void;
   onParcel: (parcel: Parcel) => void;
-  /** Somebody at that address gave another code. */
+  /** Called with the address of a client that sent a wrong code. */
   onWrongCode: (from: string | undefined) => void;
 }
 

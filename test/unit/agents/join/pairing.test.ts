@@ -72,7 +72,7 @@ test("another code or name gets nothing, and the third wrong code changes it", a
   expect(wrong).toEqual(Array(4).fill("192.0.2.1"));
 });
 
-test("a body that is no object is no pairing", async () => {
+test("a body that is not an object is rejected", async () => {
   for (const body of ["null", "1", "[]", "{", '{"session":null,"message":1}']) {
     for (const path of [BEGIN_PATH, FINISH_PATH]) {
       const answer = await fetch(device.url + path, { method: "POST", body });
