@@ -1,13 +1,21 @@
 /**
- * Compiles the one file that bramble ships: `bun tools/build.ts OUT [bun target]`. Tests of
- * upgrades name another version with $BRAMBLE_BUILD_VERSION.
+ * Compiles the one file that bramble ships: `bun tools/build.ts OUT [bun target]`.
+ * $BRAMBLE_BUILD_VERSION replaces the version, for tests of upgrades. $BRAMBLE_RELEASE_KEYS holds
+ * the public keys that the program accepts releases of, separated by commas.
+ * The build is reproducible: the same commit, file name and variables give the same bytes.
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import pkg from "../package.json";
+import { isReleaseKey } from "../src/main/release/signature.ts";
 
 const [out = "dist/bramble", target] = process.argv.slice(2);
 mkdirSync(dirname(out), { recursive: true });
+const releaseKeys = process.env["BRAMBLE_RELEASE_KEYS"] ?? "";
+if (releaseKeys !== "" && !releaseKeys.split(",").every(isReleaseKey)) {
+  console.error("$BRAMBLE_RELEASE_KEYS: must be Ed25519 public keys in base64, comma-separated");
+  process.exit(1);
+}
 const commit =
   Bun.which("git") === null
     ? ""
@@ -22,6 +30,9 @@ const result = await Bun.build({
   define: {
     BRAMBLE_VERSION: JSON.stringify(process.env["BRAMBLE_BUILD_VERSION"] ?? pkg.version),
     BRAMBLE_COMMIT: JSON.stringify(commit === "" ? "unknown" : commit),
+    BRAMBLE_RELEASE_KEYS: JSON.stringify(releaseKeys),
+    // It is known here. Otherwise the bundler writes the path of the source tree into the program.
+    "Bun.isStandaloneExecutable": "true",
   },
   compile: {
     outfile: out,

@@ -9,6 +9,7 @@ import { contains } from "#base/cidr.ts";
 import { messageOf, UsageError } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import { checkName } from "#resources/names.ts";
+import { isReleaseKey } from "./release/signature.ts";
 
 function isRange(text: string, v6: boolean): boolean {
   const [address = "", bits = ""] = text.split("/");
@@ -106,6 +107,14 @@ const nodeShape = {
     .pipe(z.array(z.enum(PARTS)))
     .default([])
     .describe(`parts to leave out: ${PARTS.join(",")}`),
+  releaseKeys: list
+    .pipe(z.array(z.string().refine(isReleaseKey, "must be Ed25519 public keys in base64")))
+    .default([])
+    .describe("public keys whose releases are accepted too, base64, comma-separated"),
+  allowUnsigned: z
+    .boolean()
+    .default(false)
+    .describe("upgrade to a program of unknown origin, which gets root on this machine"),
   token: z.string().optional().describe("token to join with"),
   logLevel: z.enum(["debug", "info", "warn", "error"]).default("info").describe("least level"),
   logFormat: z.enum(["text", "json"]).default("text").describe("form of log lines"),

@@ -85,6 +85,11 @@ export const ownVerbs: readonly Verb[] = [
     load: () => import("./verbs/upgrade.ts"),
   },
   {
+    name: "verify",
+    summary: "check the signature of a release file",
+    load: () => import("./verbs/verify.ts"),
+  },
+  {
     name: "delete",
     summary: "delete objects; without any, the local cluster and all its traces",
     load: () => import("./verbs/delete.ts"),
