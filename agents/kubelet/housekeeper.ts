@@ -2,8 +2,9 @@
  * Looks now and then at what the node has left: tells pressure, evicts, and removes images that
  * nobody uses when the disk fills.
  */
-import { lstat, readdir, readFile, statfs } from "node:fs/promises";
+import { readFile, statfs } from "node:fs/promises";
 import type { PodWork } from "#agents/kubelet/context.ts";
+import { bytesBelow } from "#agents/kubelet/diskuse.ts";
 import {
   needsOf,
   overStorage,
@@ -72,17 +73,6 @@ export async function machineSupply(dataDir: string): Promise<Supply> {
     pids: pidsMax - tasks,
     pidsCapacity: pidsMax,
   };
-}
-
-/** Bytes on the disk at and below a path; never follows a link. */
-export async function bytesBelow(path: string): Promise<number> {
-  const stat = await lstat(path).catch(() => undefined);
-  if (stat === undefined) return 0;
-  let total = stat.blocks * 512;
-  if (!stat.isDirectory()) return total;
-  for (const name of await readdir(path).catch(() => []))
-    total += await bytesBelow(`${path}/${name}`);
-  return total;
 }
 
 export class Housekeeper {

@@ -1,6 +1,7 @@
 /** Reads a log as `kubectl logs` asks for it: from a line or a time on, stamped, cut, followed. */
-import { type FileHandle, open } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import type { LogFile } from "#agents/kubelet/logfile.ts";
+import { openRegular } from "#base/beneath.ts";
 import { limits } from "#base/limits.ts";
 
 export interface LogOptions {
@@ -131,7 +132,7 @@ export async function* readLog(
   options: LogOptions,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  const file = await open(log.path, "r");
+  const file = await openRegular(log.path);
   const stamper = options.timestamps ? new Stamper(log) : undefined;
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
   try {

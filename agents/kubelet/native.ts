@@ -130,7 +130,8 @@ export async function dialWithin(
  * not possible.
  */
 export function punchHole(path: string, bytes: number): boolean {
-  const fd = openSync(path, "r+");
+  const { O_RDWR, O_NOFOLLOW, O_NONBLOCK } = constants;
+  const fd = openSync(path, O_RDWR | O_NOFOLLOW | O_NONBLOCK);
   try {
     return libc().fallocate(fd, FALLOC_PUNCH_HOLE | FALLOC_KEEP_SIZE, 0, bytes) === 0;
   } finally {

@@ -1,7 +1,7 @@
 /** The message a container leaves: its file, or the end of its log. */
-import { open } from "node:fs/promises";
 import type { PodWork } from "#agents/kubelet/context.ts";
 import { logFile, terminationFile } from "#agents/kubelet/start.ts";
+import { openRegular } from "#base/beneath.ts";
 import { sleep } from "#base/clock.ts";
 import { limits } from "#base/limits.ts";
 
@@ -11,7 +11,7 @@ const LOG_LINES_MAX = 80;
 
 async function endOf(path: string, bytesMax: number): Promise<string> {
   try {
-    const file = await open(path, "r");
+    const file = await openRegular(path);
     try {
       const { size } = await file.stat();
       const length = Math.min(size, bytesMax);

@@ -3,12 +3,13 @@
  * pipe (`start.ts`).
  */
 import { constants } from "node:fs";
-import { type FileHandle, open, rm } from "node:fs/promises";
+import { type FileHandle, rm } from "node:fs/promises";
 import type { ExecParts } from "#agents/runtime/exec.ts";
 import { OwnedFd } from "#agents/runtime/pipes.ts";
 import { labelKeys, RuntimeError } from "#agents/runtime/runtime.ts";
 import { stdinPipe } from "#agents/runtime/start.ts";
 import { readStdin, sendOutput, sendStatus } from "#agents/runtime/streams.ts";
+import { openRegular } from "#base/beneath.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
 import { sleep } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
@@ -40,7 +41,7 @@ export class Attacher {
     if (record === undefined || path === undefined) {
       throw new RuntimeError("AttachFailed", `container ${id} is not there`);
     }
-    const log = await open(path, "r");
+    const log = await openRegular(path);
     // Before any input is handed on: the answer to it may be there at once.
     const end = (await log.stat()).size;
     const once = record.labels[labelKeys.stdinOnce] === "true";

@@ -1,21 +1,69 @@
 /** fsGroup: the pod's group owns the volume, may read and (where it is writable) write it. */
-import { chmod, chown, lchown, lstat, readdir } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { chmod, chown, type FileHandle, lchown, lstat, readdir } from "node:fs/promises";
+import { entryOf, held, holdEntry, openFolder, openRoot } from "#base/beneath.ts";
+import { fileLimits } from "#base/filelimits.ts";
 
 /** Owner and group read and write; folders keep the group for what is made in them. */
 const FILE_BITS = 0o660;
 const FOLDER_BITS = 0o2770;
+/** To chown: the user stays. */
+const SAME_USER = -1;
 
-async function own(path: string, group: number): Promise<void> {
-  const stat = await lstat(path);
-  if (stat.isSymbolicLink()) {
-    await lchown(path, stat.uid, group);
+const isDevice = (stat: Stats): boolean => stat.isBlockDevice() || stat.isCharacterDevice();
+
+/** What is held is changed, whatever has its name by now. */
+async function give(handle: FileHandle, group: number, bits: number): Promise<void> {
+  const stat = await handle.stat();
+  if (isDevice(stat) || stat.isSymbolicLink()) return;
+  const mode = stat.mode & 0o7777;
+  if (stat.gid !== group) await chown(held(handle), SAME_USER, group);
+  if ((mode | bits) !== mode) await chmod(held(handle), mode | bits);
+}
+
+async function closing(handle: FileHandle, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } finally {
+    await handle.close();
+  }
+}
+
+async function ownEntry(
+  folder: FileHandle,
+  name: string,
+  group: number,
+  depth: number,
+): Promise<void> {
+  const at = entryOf(folder, name);
+  const stat = await lstat(at);
+  if (stat.isDirectory()) {
+    const inner = await openFolder(folder, name);
+    await closing(inner, () => ownFolder(inner, group, depth + 1));
     return;
   }
-  if (stat.gid !== group) await chown(path, stat.uid, group);
-  const mode = (stat.mode & 0o7777) | (stat.isDirectory() ? FOLDER_BITS : FILE_BITS);
-  if (mode !== (stat.mode & 0o7777)) await chmod(path, mode);
-  if (!stat.isDirectory()) return;
-  for (const name of await readdir(path)) await own(`${path}/${name}`, group);
+  if (stat.isSymbolicLink()) return lchown(at, SAME_USER, group);
+  const isRight = stat.gid === group && (stat.mode & FILE_BITS) === FILE_BITS;
+  if (isRight || isDevice(stat)) return;
+  const entry = await holdEntry(folder, name);
+  await closing(entry, () => give(entry, group, FILE_BITS));
+}
+
+/** Each folder on the way is held open, for containers may be at work in the volume. */
+async function ownFolder(folder: FileHandle, group: number, depth: number): Promise<void> {
+  if (depth > fileLimits.volumeDepthMax) {
+    throw new Error(`volume has more than ${fileLimits.volumeDepthMax} folders in each other`);
+  }
+  await give(folder, group, FOLDER_BITS);
+  for (const name of await readdir(held(folder))) {
+    try {
+      await ownEntry(folder, name, group, depth);
+    } catch (error) {
+      // Somebody removed it meanwhile, or put a link in its place, which is not followed.
+      const { code = "" } = error as NodeJS.ErrnoException;
+      if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(code)) throw error;
+    }
+  }
 }
 
 /** With policy OnRootMismatch a volume whose root is right already is left alone. */
@@ -24,10 +72,11 @@ export async function setGroup(
   group: number,
   policy: string | undefined,
 ): Promise<void> {
-  if (policy === "OnRootMismatch") {
-    const stat = await lstat(path);
-    const right = stat.gid === group && (stat.mode & FOLDER_BITS) === FOLDER_BITS;
-    if (right) return;
-  }
-  await own(path, group);
+  const root = await openRoot(path);
+  await closing(root, async () => {
+    const stat = await root.stat();
+    const isRight = stat.gid === group && (stat.mode & FOLDER_BITS) === FOLDER_BITS;
+    if (policy === "OnRootMismatch" && isRight) return;
+    await ownFolder(root, group, 0);
+  });
 }

@@ -62,8 +62,9 @@ const effectiveMode = (mode: number, group: number | undefined): number =>
 
 function unchanged(directory: string, payload: Payload, group: number | undefined): boolean {
   const current = `${directory}/${DATA}`;
-  if (!existsSync(current)) return false;
-  const names = listFiles(`${directory}/${readlinkSync(current)}`);
+  const folder = folderOf(directory);
+  if (folder === undefined || !existsSync(current)) return false;
+  const names = listFiles(`${directory}/${folder}`);
   if (names.length !== payload.size) return false;
   return [...payload].every(([path, file]) => {
     const wanted = { ...file, mode: effectiveMode(file.mode, group) };
@@ -71,8 +72,20 @@ function unchanged(directory: string, payload: Payload, group: number | undefine
   });
 }
 
+/** The folder that `..data` leads to; undefined for what is not one of ours. */
+function folderOf(directory: string): string | undefined {
+  const link = `${directory}/${DATA}`;
+  const isLink = lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  const name = isLink ? readlinkSync(link) : "";
+  const isOurs = name.startsWith("..") && name !== ".." && !name.includes("/");
+  return isOurs && lstatSync(`${directory}/${name}`, { throwIfNoEntry: false })?.isDirectory()
+    ? name
+    : undefined;
+}
+
 function makeFolder(path: string, group: number | undefined): void {
   mkdirSync(path, { recursive: true });
+  if (!lstatSync(path).isDirectory()) throw new Error(`${path} is not a folder`);
   chmodSync(path, group === undefined ? 0o755 : 0o2755);
   if (group !== undefined) chownSync(path, 0, group);
 }
@@ -83,7 +96,7 @@ function writeFiles(folder: string, payload: Payload, owner: PayloadOwner): void
     const target = `${folder}/${path}`;
     const parent = dirname(target);
     if (!existsSync(parent)) makeFolder(parent, owner.group);
-    writeFileSync(target, file.data);
+    writeFileSync(target, file.data, { flag: "wx" });
     if (file.uid !== undefined || owner.group !== undefined) {
       chownSync(target, file.uid ?? 0, owner.group ?? 0);
     }
@@ -111,13 +124,14 @@ function linkNames(directory: string, payload: Payload): void {
 /** Returns false where the files were as wanted already. */
 export function writePayload(directory: string, payload: Payload, owner: PayloadOwner): boolean {
   mkdirSync(directory, { recursive: true });
+  if (!lstatSync(directory).isDirectory()) throw new Error(`${directory} is not a folder`);
   if (unchanged(directory, payload, owner.group)) {
     linkNames(directory, payload);
     return false;
   }
   makeFolder(directory, owner.group);
   const current = `${directory}/${DATA}`;
-  const before = existsSync(current) ? readlinkSync(current) : undefined;
+  const before = folderOf(directory);
   const folder = `..${owner.stamp}`;
   rmSync(`${directory}/${folder}`, { recursive: true, force: true });
   writeFiles(`${directory}/${folder}`, payload, owner);

@@ -3,11 +3,10 @@
  * walked again without following any link, and the very folder or file that was opened is what gets
  * mounted.
  */
-import { constants, existsSync } from "node:fs";
-import { type FileHandle, mkdir, open, realpath } from "node:fs/promises";
+import { existsSync, type Stats } from "node:fs";
+import { chmod, type FileHandle, realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
-
-const STEP = constants.O_RDONLY | constants.O_NOFOLLOW;
+import { held, holdEntry, makeFolder, openRoot } from "#base/beneath.ts";
 
 /** The deepest part that is there, resolved, and what is missing below it. */
 async function resolveDeepest(path: string): Promise<{ real: string; missing: string[] }> {
@@ -20,36 +19,31 @@ async function resolveDeepest(path: string): Promise<{ real: string; missing: st
   return { real: await realpath(current), missing };
 }
 
-/** True where it was not there before. */
-async function makeFolder(path: string): Promise<boolean> {
-  try {
-    await mkdir(path);
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
-  }
+/** What a container may see in the place of a file or a folder. */
+function mustBeFile(stat: Stats, subPath: string): void {
+  if (stat.isDirectory() || stat.isFile() || stat.isSocket()) return;
+  const what = stat.isSymbolicLink() ? "a link by now" : "a device or a pipe";
+  throw new Error(`subPath "${subPath}" leads to ${what}, not to a file or a folder`);
 }
 
-async function walk(root: string, parts: readonly string[]): Promise<FileHandle> {
-  let handle = await open(root, constants.O_RDONLY | constants.O_DIRECTORY);
-  // New folders get the volume's own mode, so that whoever may write there may write here.
-  const mode = (await handle.stat()).mode & 0o7777;
-  for (const part of parts) {
-    const below = `/proc/self/fd/${handle.fd}/${part}`;
-    try {
-      // A missing folder is made; a link put there meanwhile is refused by O_NOFOLLOW.
-      const made = await makeFolder(below);
-      const next = await open(below, STEP | constants.O_NONBLOCK);
-      if (made) await next.chmod(mode);
+async function walk(root: string, parts: readonly string[], subPath: string): Promise<FileHandle> {
+  let handle = await openRoot(root);
+  try {
+    // New folders get the volume's own mode, so that whoever may write there may write here.
+    const mode = (await handle.stat()).mode & 0o7777;
+    for (const part of parts) {
+      const made = await makeFolder(handle, part, 0o700);
+      const next = await holdEntry(handle, part);
       await handle.close();
       handle = next;
-    } catch (error) {
-      await handle.close();
-      throw error;
+      mustBeFile(await handle.stat(), subPath);
+      if (made) await chmod(held(handle), mode);
     }
+    return handle;
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
-  return handle;
 }
 
 /**
@@ -65,5 +59,5 @@ export async function openSubPath(root: string, subPath: string): Promise<FileHa
     throw new Error(`subPath "${subPath}" leads outside of the volume`);
   }
   const known = real.slice(base.length).split("/").filter(Boolean);
-  return walk(base, [...known, ...missing]);
+  return walk(base, [...known, ...missing], subPath);
 }

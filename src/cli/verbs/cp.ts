@@ -1,11 +1,12 @@
 /** bramble cp: files to and from a container, through tar on both sides. */
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, statSync } from "node:fs";
 import { basename, dirname, join, posix, resolve } from "node:path";
 import { OperatorError, UsageError } from "#base/errors.ts";
-import { runProcess, startPiped } from "#base/process.ts";
+import { startPiped } from "#base/process.ts";
 import { execute, type Place } from "#cli/execute.ts";
 import { containerFor, podFor } from "#cli/pods.ts";
 import { act, type Options, type Session, textOf } from "#cli/session.ts";
+import { unpack } from "#cli/untar.ts";
 import type { VerbModule } from "#cli/verb.ts";
 
 interface Spec {
@@ -46,62 +47,75 @@ async function must(session: Session, place: Place, ...command: string[]): Promi
 const isFolder = async (session: Session, place: Place, path: string): Promise<boolean> =>
   (await execute(session, place, ["test", "-d", path])).status === 0;
 
-/** Local tar; its output or its input is the other side's. */
-function tar(argv: readonly string[]) {
-  const child = startPiped(["tar", ...argv]);
-  const ended = async (): Promise<void> => {
-    const [status, words] = await Promise.all([child.exited, new Response(child.stderr).text()]);
-    if (status !== 0) throw new OperatorError(words.trim() || `tar ended with ${status}`);
-  };
-  return { child, ended };
-}
-
 async function upload(session: Session, place: Place, from: string, to: string): Promise<void> {
   if (!existsSync(from)) throw new OperatorError(`${from} doesn't exist in local filesystem`);
   const isDir = statSync(from).isDirectory();
   const inside = to.endsWith("/") || (await isFolder(session, place, to));
   const target = inside ? posix.join(to, basename(resolve(from))) : to;
   const folder = isDir ? target : posix.dirname(target);
-  if (isDir) await must(session, place, "mkdir", "-p", folder);
-  const argv = isDir ? ["-C", from, "."] : ["-C", dirname(resolve(from)), basename(from)];
-  const { child, ended } = tar(["cf", "-", ...argv]);
+  if (isDir) await must(session, place, "mkdir", "-p", "--", folder);
+  const argv = isDir ? ["-C", from, "."] : ["-C", dirname(resolve(from)), `./${basename(from)}`];
+  const child = startPiped(["tar", "cf", "-", ...argv]);
   void child.stdin.end();
   const command = ["tar", "xmf", "-", "-C", folder];
-  const { status, stderr } = await execute(session, place, command, { stdin: child.stdout });
-  await ended();
-  if (status !== 0) throw new OperatorError(stderr.trim());
+  const sent = await execute(session, place, command, { stdin: child.stdout });
+  const [status, words] = await Promise.all([child.exited, new Response(child.stderr).text()]);
+  if (status !== 0) throw new OperatorError(words.trim() || `tar ended with ${status}`);
+  if (sent.status !== 0) throw new OperatorError(sent.stderr.trim());
   const named = posix.join(folder, basename(from));
-  if (!isDir && named !== target) await must(session, place, "mv", named, target);
+  if (!isDir && named !== target) await must(session, place, "mv", "--", named, target);
+}
+
+/** Chunks that come faster than they are taken wait. */
+class Arrivals {
+  readonly #waiting: Uint8Array[] = [];
+  #next = Promise.withResolvers<void>();
+  #over = false;
+
+  /** After the end nothing is kept any more. */
+  push(bytes: Uint8Array): void {
+    if (this.#over) return;
+    this.#waiting.push(bytes);
+    this.#next.resolve();
+  }
+
+  end(): void {
+    this.#over = true;
+    this.#next.resolve();
+  }
+
+  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
+    for (;;) {
+      const bytes = this.#waiting.shift();
+      if (bytes !== undefined) yield bytes;
+      else if (this.#over) return;
+      else {
+        await this.#next.promise;
+        this.#next = Promise.withResolvers<void>();
+      }
+    }
+  }
 }
 
 async function download(session: Session, place: Place, from: string, to: string): Promise<void> {
   const isDir = await isFolder(session, place, from);
   const inside = existsSync(to) && statSync(to).isDirectory();
   const target = inside ? join(to, posix.basename(from)) : to;
-  mkdirSync(dirname(resolve(target)), { recursive: true });
-  // Beside its goal, so that it can be moved there; what a strange tar does stays in it.
-  const draft = mkdtempSync(join(dirname(resolve(target)), ".bramble-cp-"));
-  try {
-    const { child, ended } = tar(["xf", "-", "-C", draft]);
-    const where = isDir ? [from, "."] : [posix.dirname(from), posix.basename(from)];
-    const command = ["tar", "cf", "-", "-C", ...where];
-    const stdout = (bytes: Uint8Array) => void child.stdin.write(bytes);
-    const { status, stderr } = await execute(session, place, command, { stdout });
-    await child.stdin.end();
-    if (status !== 0) throw new OperatorError(stderr.trim());
-    await ended();
-    if (!isDir) renameSync(join(draft, posix.basename(from)), target);
-    else if (!existsSync(target)) renameSync(draft, target);
-    else await merge(draft, target);
-  } finally {
-    rmSync(draft, { recursive: true, force: true });
-  }
-}
-
-/** The target exists as a folder: what comes is put over it. */
-async function merge(draft: string, target: string): Promise<void> {
-  const { exitCode, stderr } = await runProcess(["cp", "-a", "--", `${draft}/.`, target]);
-  if (exitCode !== 0) throw new OperatorError(stderr.trim());
+  const root = isDir ? target : dirname(resolve(target));
+  mkdirSync(root, { recursive: true });
+  const where = isDir ? [from, "."] : [posix.dirname(from), `./${posix.basename(from)}`];
+  const arrivals = new Arrivals();
+  const unpacked = unpack(arrivals, {
+    root,
+    ...(!isDir && { only: basename(target) }),
+    warn: (text) => session.io.err(`warning: ${text}\n`),
+  }).finally(() => arrivals.end());
+  const received = execute(session, place, ["tar", "cf", "-", "-C", ...where], {
+    stdout: (bytes) => arrivals.push(bytes.slice()),
+  }).finally(() => arrivals.end());
+  const [{ status, stderr }, files] = await Promise.all([received, unpacked]);
+  if (status !== 0) throw new OperatorError(stderr.trim());
+  if (!isDir && files === 0) throw new OperatorError(`${from} is no regular file`);
 }
 
 async function copy(session: Session, args: string[], options: Options): Promise<void> {

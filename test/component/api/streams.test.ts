@@ -18,7 +18,6 @@ const asked: string[] = [];
 const BIG_MESSAGES = 400;
 const BIG_BYTES = 32 * 1024;
 
-/** A container that says where it is, echoes its input and ends with status 7. */
 /** Returns the path that the node receives, without the pod's UID. */
 const plain = (path: string): string =>
   path.replace(/([?&])uid=[0-9a-f-]{36}(?:&|$)/, "$1").replace(/[?&]$/, "");
