@@ -1,4 +1,4 @@
-/** How much of the disk a folder takes. Containers are at work in it meanwhile. */
+/** Measures the disk use of a folder while containers change it. */
 import { type FileHandle, lstat, readdir } from "node:fs/promises";
 import { entryOf, held, openFolder, openRoot } from "#base/beneath.ts";
 import { fileLimits } from "#base/filelimits.ts";
@@ -6,7 +6,7 @@ import { fileLimits } from "#base/filelimits.ts";
 const BLOCK_BYTES = 512;
 
 async function bytesIn(folder: FileHandle, depth: number): Promise<number> {
-  // Nobody hides files from its limit by nesting folders.
+  // An infinite result makes the limit apply: deep nesting must not hide files from it.
   if (depth > fileLimits.volumeDepthMax) return Number.POSITIVE_INFINITY;
   let total = (await folder.stat()).blocks * BLOCK_BYTES;
   for (const name of await readdir(held(folder)).catch(() => [])) {
@@ -26,7 +26,7 @@ async function bytesIn(folder: FileHandle, depth: number): Promise<number> {
   return total;
 }
 
-/** Bytes on the disk of a folder and all below it; never follows a link. 0 where it is none. */
+/** Returns the disk use in bytes of a folder and all below it, or 0 if it is not a folder. */
 export async function bytesBelow(path: string): Promise<number> {
   const root = await openRoot(path).catch(() => undefined);
   if (root === undefined) return 0;

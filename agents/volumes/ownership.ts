@@ -1,18 +1,18 @@
-/** fsGroup: the pod's group owns the volume, may read and (where it is writable) write it. */
+/** Applies fsGroup: the pod's group owns the volume and may read and write it. */
 import type { Stats } from "node:fs";
 import { chmod, chown, type FileHandle, lchown, lstat, readdir } from "node:fs/promises";
 import { entryOf, held, holdEntry, openFolder, openRoot } from "#base/beneath.ts";
 import { fileLimits } from "#base/filelimits.ts";
 
-/** Owner and group read and write; folders keep the group for what is made in them. */
+/** Owner and group read and write. New files in a folder get the folder's group (setgid). */
 const FILE_BITS = 0o660;
 const FOLDER_BITS = 0o2770;
-/** To chown: the user stays. */
+/** Tells chown to keep the user. */
 const SAME_USER = -1;
 
 const isDevice = (stat: Stats): boolean => stat.isBlockDevice() || stat.isCharacterDevice();
 
-/** What is held is changed, whatever has its name by now. */
+/** Changes the file of the handle, even if its name now belongs to another file. */
 async function give(handle: FileHandle, group: number, bits: number): Promise<void> {
   const stat = await handle.stat();
   if (isDevice(stat) || stat.isSymbolicLink()) return;
@@ -49,24 +49,26 @@ async function ownEntry(
   await closing(entry, () => give(entry, group, FILE_BITS));
 }
 
-/** Each folder on the way is held open, for containers may be at work in the volume. */
+/** Keeps each folder on the path open, because containers may change the volume meanwhile. */
 async function ownFolder(folder: FileHandle, group: number, depth: number): Promise<void> {
   if (depth > fileLimits.volumeDepthMax) {
-    throw new Error(`volume has more than ${fileLimits.volumeDepthMax} folders in each other`);
+    throw new Error(
+      `fsGroup: the volume has more than ${fileLimits.volumeDepthMax} levels of nested folders`,
+    );
   }
   await give(folder, group, FOLDER_BITS);
   for (const name of await readdir(held(folder))) {
     try {
       await ownEntry(folder, name, group, depth);
     } catch (error) {
-      // Somebody removed it meanwhile, or put a link in its place, which is not followed.
+      // The entry was removed or replaced by a link meanwhile. Links are not followed.
       const { code = "" } = error as NodeJS.ErrnoException;
       if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(code)) throw error;
     }
   }
 }
 
-/** With policy OnRootMismatch a volume whose root is right already is left alone. */
+/** With the policy OnRootMismatch, a volume whose root has the right group is not changed. */
 export async function setGroup(
   path: string,
   group: number,

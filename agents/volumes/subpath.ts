@@ -1,14 +1,13 @@
 /**
- * subPath of a volume mount, safe against symlinks that a container plants: the path is resolved,
- * walked again without following any link, and the very folder or file that was opened is what gets
- * mounted.
+ * Opens the subPath of a volume mount, safe against symlinks of a container. The path is resolved
+ * and then walked again without following links. The opened handle is what gets mounted.
  */
 import { existsSync, type Stats } from "node:fs";
 import { chmod, type FileHandle, realpath } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 import { held, holdEntry, makeFolder, openRoot } from "#base/beneath.ts";
 
-/** The deepest part that is there, resolved, and what is missing below it. */
+/** Returns the deepest existing part, resolved, and the missing names below it. */
 async function resolveDeepest(path: string): Promise<{ real: string; missing: string[] }> {
   const missing: string[] = [];
   let current = path;
@@ -19,10 +18,10 @@ async function resolveDeepest(path: string): Promise<{ real: string; missing: st
   return { real: await realpath(current), missing };
 }
 
-/** What a container may see in the place of a file or a folder. */
+/** Rejects links, devices and pipes, which must not be mounted as a file or folder. */
 function mustBeFile(stat: Stats, subPath: string): void {
   if (stat.isDirectory() || stat.isFile() || stat.isSocket()) return;
-  const what = stat.isSymbolicLink() ? "a link by now" : "a device or a pipe";
+  const what = stat.isSymbolicLink() ? "a link" : "a device or a pipe";
   throw new Error(`subPath "${subPath}" leads to ${what}, not to a file or a folder`);
 }
 
@@ -47,7 +46,7 @@ async function walk(root: string, parts: readonly string[], subPath: string): Pr
 }
 
 /**
- * Opens what `subPath` names below `root`, making missing folders. Throws an Error outside of it.
+ * Opens the entry `subPath` below `root` and creates missing folders. Throws if it leads outside.
  */
 export async function openSubPath(root: string, subPath: string): Promise<FileHandle> {
   if (subPath.startsWith("/") || subPath.split("/").includes("..")) {

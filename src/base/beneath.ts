@@ -1,38 +1,38 @@
 /**
- * Files below a folder that others write to, found one step at a time from a folder that is held
- * open (in the manner of openat2's RESOLVE_BENEATH). No link is followed, so what somebody puts in
- * the place of a folder meanwhile leads nowhere else. No device and no pipe is opened.
+ * Opens files below a folder that containers can write to. Each step starts from an open handle and
+ * follows no link, like openat2 with RESOLVE_BENEATH, so a replaced folder cannot redirect it.
+ * Devices and pipes are never opened.
  */
 import { constants } from "node:fs";
 import { type FileHandle, mkdir, open } from "node:fs/promises";
 import { basename, dirname } from "node:path";
 
 const { O_DIRECTORY, O_NOFOLLOW, O_RDONLY } = constants;
-/** Of Linux: a hold on what has the name, which opens no device and waits for no pipe. */
+/** Linux flag: the handle identifies the file but does not open a device or wait for a pipe. */
 const O_PATH = 0o10000000;
 
-/** What is held, as a path that nobody can redirect. */
+/** Returns a path to the file of an open handle. A rename does not change where it leads. */
 export const held = (handle: FileHandle): string => `/proc/self/fd/${handle.fd}`;
 
-/** An entry of a held folder, for calls that follow no link at the end of a path. */
+/** Returns the path of an entry. Use it only in calls that do not follow a final link. */
 export function entryOf(folder: FileHandle, name: string): string {
   const isName = name !== "" && name !== "." && name !== ".." && !/[/\0]/.test(name);
   if (!isName) throw new Error(`${JSON.stringify(name)} is not the name of a file`);
   return `${held(folder)}/${name}`;
 }
 
-/** The folder that all else is below. Its own path is trusted, links included. */
+/** Opens the root folder. Its own path is trusted and may contain links. */
 export const openRoot = (path: string): Promise<FileHandle> => open(path, O_RDONLY | O_DIRECTORY);
 
-/** Rejects for what is not a folder, a link to one included. */
+/** Opens a folder of a folder. Rejects anything else, links to folders included. */
 export const openFolder = (folder: FileHandle, name: string): Promise<FileHandle> =>
   open(entryOf(folder, name), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
 
-/** Whatever has the name, a link itself included; for its state, and for calls by `held`. */
+/** Opens any kind of entry, or the link itself, for `stat` and for calls with `held`. */
 export const holdEntry = (folder: FileHandle, name: string): Promise<FileHandle> =>
   open(entryOf(folder, name), O_PATH | O_NOFOLLOW);
 
-/** False where it is there already, whatever it is. */
+/** Creates a folder. Returns false if an entry with this name exists, whatever its kind. */
 export async function makeFolder(folder: FileHandle, name: string, mode: number): Promise<boolean> {
   try {
     await mkdir(entryOf(folder, name), { mode });
@@ -43,7 +43,7 @@ export async function makeFolder(folder: FileHandle, name: string, mode: number)
   }
 }
 
-/** A regular file of a held folder. Rejects for links, folders, devices, pipes and sockets. */
+/** Opens a regular file. Rejects links, folders, devices, pipes and sockets. */
 export async function openFile(
   folder: FileHandle,
   name: string,
@@ -58,7 +58,7 @@ export async function openFile(
   }
 }
 
-/** A regular file by its path, whose folder is trusted and whose name is not. */
+/** Opens a regular file by its path. The folder of the path is trusted, the name is not. */
 export async function openRegular(path: string, flags: number = O_RDONLY): Promise<FileHandle> {
   const folder = await openRoot(dirname(path));
   try {

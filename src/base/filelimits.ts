@@ -1,7 +1,7 @@
-/** Limits of what is read from volumes, and of archives that a container sends. */
+/** Limits for volumes and for tar archives that a container sends. */
 export const fileLimits = {
-  /** Folders in each other that are walked with each held open; the longest path has 2,048. */
+  /** Levels of nested folders. Each level holds a file descriptor during the walk. */
   volumeDepthMax: 256,
-  /** The header of a long name, or of a record of attributes, in an archive. */
+  /** Size of one header with a long name or with pax attributes. */
   tarHeaderBytesMax: 64 * 1024,
 } as const;

@@ -1,4 +1,4 @@
-/** An archive of tar as a stream of entries: what a container sends, so nothing in it is trusted. */
+/** Reads a tar archive as a stream of entries. The archive comes from a container and is not trusted. */
 import { OperatorError } from "#base/errors.ts";
 import { fileLimits } from "#base/filelimits.ts";
 
@@ -10,7 +10,7 @@ export type EntryKind = "file" | "folder" | "link" | "same" | "other";
 export interface TarEntry {
   path: string;
   kind: EntryKind;
-  /** Of `link` and `same`: where it leads. */
+  /** Target of a `link` or a `same` (hard link). */
   target: string;
   mode: number;
   mtimeMs: number;
@@ -29,7 +29,7 @@ const KINDS: Record<string, EntryKind> = {
 const broken = (why: string): OperatorError =>
   new OperatorError(`the container sent a broken archive: ${why}`);
 
-/** Bytes of a stream, in the sizes in which they are wanted. */
+/** Reads exact numbers of bytes from a stream of chunks. */
 class Source {
   readonly #chunks: AsyncIterator<Uint8Array>;
   #rest: Uint8Array = new Uint8Array(0);
@@ -83,14 +83,14 @@ function textAt(block: Uint8Array, at: number, size: number): string {
   return decoder.decode(end < 0 ? field : field.subarray(0, end));
 }
 
-/** Octal digits, or where these do not suffice a binary number with its first bit set. */
+/** Decodes a number: octal digits, or GNU's binary form, which has the first bit set. */
 function numberAt(block: Uint8Array, at: number, size: number): number {
   if (((block[at] ?? 0) & 0x80) !== 0) {
     const field = block.subarray(at + 1, at + size);
     return field.reduce((value, byte) => value * 256 + byte, (block[at] ?? 0) & 0x3f);
   }
   const text = textAt(block, at, size).trim();
-  if (!/^[0-7]*$/.test(text)) throw broken("a number in a header is none");
+  if (!/^[0-7]*$/.test(text)) throw broken("a header has a field that is not an octal number");
   return Number.parseInt(text || "0", 8);
 }
 
@@ -100,7 +100,10 @@ function mustBeHeader(block: Uint8Array): void {
   if (sum !== numberAt(block, 148, 8)) throw broken("a header has a wrong checksum");
 }
 
-/** Records of `LENGTH KEY=VALUE\n`. */
+/** Other attributes are not kept: a container may send any number of them. */
+const USED_ATTRIBUTES: ReadonlySet<string> = new Set(["path", "linkpath", "size"]);
+
+/** Parses pax records of the form `LENGTH KEY=VALUE\n`. */
 function attributesOf(bytes: Uint8Array): Map<string, string> {
   const found = new Map<string, string>();
   for (let at = 0; at < bytes.length; ) {
@@ -110,7 +113,8 @@ function attributesOf(bytes: Uint8Array): Map<string, string> {
     if (space < 0 || !isLength) throw broken("a record of attributes has a wrong length");
     const record = decoder.decode(bytes.subarray(space + 1, at + length - 1));
     const equals = record.indexOf("=");
-    if (equals > 0) found.set(record.slice(0, equals), record.slice(equals + 1));
+    const key = record.slice(0, Math.max(0, equals));
+    if (USED_ATTRIBUTES.has(key)) found.set(key, record.slice(equals + 1));
     at += length;
   }
   return found;
@@ -133,15 +137,15 @@ function entryOf(block: Uint8Array, more: ReadonlyMap<string, string>): TarEntry
   };
 }
 
-/** GNU's long names, and POSIX's attributes, which say more of the next entry. */
-const MORE: Record<string, "path" | "linkpath" | "attributes" | "passed over"> = {
+/** Headers that describe the next entry: GNU's long names and pax attributes. */
+const MORE: Record<string, "path" | "linkpath" | "attributes" | "ignored"> = {
   L: "path",
   K: "linkpath",
   x: "attributes",
-  g: "passed over",
+  g: "ignored",
 };
 
-/** Calls for each entry in order, with the bytes of a file. @throws OperatorError */
+/** Calls `take` for each entry in order, with the bytes of a file. @throws OperatorError */
 export async function readTar(
   chunks: AsyncIterable<Uint8Array>,
   take: (entry: TarEntry, body: AsyncIterable<Uint8Array>) => Promise<void>,
@@ -167,7 +171,7 @@ export async function readTar(
     const bytes = (await source.whole(size)) ?? new Uint8Array(0);
     await source.skip(padding(size));
     if (kind === "attributes") for (const [key, value] of attributesOf(bytes)) more.set(key, value);
-    else if (kind !== "passed over") more.set(kind, textAt(bytes, 0, bytes.length));
+    else if (kind !== "ignored") more.set(kind, textAt(bytes, 0, bytes.length));
   }
   while ((await source.some(BLOCK)) !== undefined);
 }

@@ -1,6 +1,6 @@
 /**
- * Writes what a container's tar sends below a folder, and nowhere else: every step follows no link,
- * and names that lead out are left out. Of links and special files nothing is made.
+ * Extracts a container's tar archive below a folder, and writes nothing outside of it. No step
+ * follows a link. Names that lead out, links and special files are left out with a warning.
  */
 import { randomBytes } from "node:crypto";
 import { constants } from "node:fs";
@@ -11,14 +11,14 @@ import { readTar, type TarEntry } from "#cli/tarread.ts";
 const { O_CREAT, O_EXCL, O_WRONLY } = constants;
 
 export interface Unpacking {
-  /** Is there, and may be reached by links: the user named it. */
+  /** An existing folder. It may be a link, because the user named it. */
   root: string;
-  /** Only the first file, by this name. Left out: all that comes, by its own names. */
+  /** Extracts only the first file, under this name. Without it all entries keep their names. */
   only?: string;
   warn(text: string): void;
 }
 
-/** Undefined for a path that leads out. */
+/** Returns undefined for a path that leads out of the folder. */
 function partsOf(path: string): string[] | undefined {
   const parts = path.split("/").filter((part) => part !== "" && part !== ".");
   return path.startsWith("/") || parts.includes("..") || path.includes("\0") ? undefined : parts;
@@ -26,7 +26,7 @@ function partsOf(path: string): string[] | undefined {
 
 class Unpacker {
   readonly #to: Unpacking;
-  /** Files that came in this archive, which a hard link may name. */
+  /** Files of this archive. A hard link may name only these. */
   readonly #written = new Set<string>();
   files = 0;
 
@@ -46,18 +46,19 @@ class Unpacker {
       const folder = await this.#folder(parts, entry.mode);
       await folder.close();
     } else if (parts.length === 0) {
-      this.#to.warn(`${shown} is left out: it is no name of a file`);
+      this.#to.warn(`${shown} is left out: it is not the name of a file`);
     } else if (entry.kind === "file") {
       await this.#file(parts, entry, body);
     } else if (entry.kind === "same") {
       await this.#copy(parts, entry);
     } else {
-      const what = entry.kind === "link" ? `a link to ${JSON.stringify(entry.target)}` : "special";
+      const what =
+        entry.kind === "link" ? `a link to ${JSON.stringify(entry.target)}` : "a special file";
       this.#to.warn(`${shown} is left out: it is ${what}`);
     }
   }
 
-  /** Makes what is missing. The caller closes it. */
+  /** Opens a folder and creates missing ones. The caller closes the handle. */
   async #folder(parts: readonly string[], mode = 0o755): Promise<FileHandle> {
     let folder = await openRoot(this.#to.root);
     try {
@@ -70,11 +71,13 @@ class Unpacker {
       return folder;
     } catch (error) {
       await folder.close();
-      throw new Error(`${parts.join("/")} is no folder below ${this.#to.root}`, { cause: error });
+      throw new Error(`${parts.join("/")} is not a folder below ${this.#to.root}`, {
+        cause: error,
+      });
     }
   }
 
-  /** Under its name only when whole; what had the name is replaced, be it a link. */
+  /** Writes a temporary file and renames it. The rename replaces a link and does not follow it. */
   async #file(
     parts: readonly string[],
     entry: TarEntry,
@@ -102,12 +105,12 @@ class Unpacker {
     this.files++;
   }
 
-  /** A hard link becomes a copy of the file that came before. */
+  /** Extracts a hard link as a copy of the earlier file. */
   async #copy(parts: readonly string[], entry: TarEntry): Promise<void> {
     const from = partsOf(entry.target) ?? [];
     if (!this.#written.has(from.join("/"))) {
       const shown = JSON.stringify(entry.path);
-      this.#to.warn(`${shown} is left out: it is a link to what is not in the archive`);
+      this.#to.warn(`${shown} is left out: its hard link names a file outside the archive`);
       return;
     }
     const folder = await this.#folder(from.slice(0, -1));
@@ -124,7 +127,7 @@ class Unpacker {
   }
 }
 
-/** How many files came. @throws Error */
+/** Returns the number of files that were written. @throws Error */
 export async function unpack(chunks: AsyncIterable<Uint8Array>, to: Unpacking): Promise<number> {
   const unpacker = new Unpacker(to);
   await readTar(chunks, (entry, body) => unpacker.take(entry, body));

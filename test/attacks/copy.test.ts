@@ -129,7 +129,7 @@ beforeEach(() => {
   writeFileSync(join(outside, "secret"), "secret");
 });
 
-async function cp(members: readonly Member[]): Promise<string> {
+async function cp(members: readonly Member[], path?: string): Promise<string> {
   archive = archiveOf(members);
   let said = "";
   const command = new Command().exitOverride();
@@ -146,8 +146,8 @@ async function cp(members: readonly Member[]): Promise<string> {
     version: "0",
   });
   const server = `http://127.0.0.1:${listener.port}`;
-  // Into a folder that is there, and not beside what it has.
-  const from = isFolder && existsSync(target) ? "one:/data/." : "one:/data";
+  // A path that ends in a dot copies the content into an existing folder.
+  const from = `one:${path ?? (isFolder && existsSync(target) ? "/data/." : "/data")}`;
   const argv = [from, target, "--server", server, "--token", ADMIN_TOKEN];
   try {
     await command.parseAsync(argv, { from: "user" });
@@ -165,7 +165,7 @@ function expectUntouched(): void {
   expect(readdirSync(join(outside, "../in"))).toEqual(["target"]);
 }
 
-/** All below the target, with a mark for what is no file and no folder. */
+/** Returns all paths below the target. `!` marks an entry that is neither a file nor a folder. */
 function below(path = target): string[] {
   return readdirSync(path, { withFileTypes: true }).flatMap((entry) => {
     if (entry.isDirectory()) return below(join(path, entry.name));
@@ -242,10 +242,11 @@ test("a link that is there already is replaced, not gone through", async () => {
   symlinkSync(outside, join(target, "d"));
   writeFileSync(join(target, "h"), "mine");
   linkSync(join(target, "h"), join(target, "twin"));
-  await cp([
+  const said = await cp([
     { name: "f", data: "evil" },
     { name: "h", data: "evil" },
   ]);
+  expect(said).toBe("");
   expect(readFileSync(join(target, "twin"), "utf8")).toBe("mine");
   expect(readFileSync(join(target, "f"), "utf8")).toBe("evil");
   expectUntouched();
@@ -267,6 +268,16 @@ test("a hard link leads to nothing that was there before", async () => {
   expect(existsSync(join(target, "h1")) || existsSync(join(target, "h2"))).toBe(false);
   expectUntouched();
 });
+
+test.each(["/data/..", "..", "/", "/data/../..", "."])(
+  "%s does not leave the target",
+  async (path) => {
+    mkdirSync(target);
+    await cp([{ name: "ok", data: "x" }], path);
+    expectUntouched();
+    expect(below()).toHaveLength(1);
+  },
+);
 
 test("no device and no pipe is made", async () => {
   await cp([

@@ -135,7 +135,7 @@ describe("fsGroup", () => {
     let path = root;
     for (let i = 0; i < fileLimits.volumeDepthMax + 5; i++) path += "/d";
     mkdirSync(path, { recursive: true });
-    await expect(setGroup(root, GROUP, undefined)).rejects.toThrow("folders in each other");
+    await expect(setGroup(root, GROUP, undefined)).rejects.toThrow("nested folders");
     // Nobody gets more room than its limit by it.
     expect(await bytesBelow(root)).toBe(Number.POSITIVE_INFINITY);
   });

@@ -66,13 +66,13 @@ async function upload(session: Session, place: Place, from: string, to: string):
   if (!isDir && named !== target) await must(session, place, "mv", "--", named, target);
 }
 
-/** Chunks that come faster than they are taken wait. */
+/** Queues chunks until the archive reader takes them. */
 class Arrivals {
   readonly #waiting: Uint8Array[] = [];
   #next = Promise.withResolvers<void>();
   #over = false;
 
-  /** After the end nothing is kept any more. */
+  /** Drops chunks after the end. */
   push(bytes: Uint8Array): void {
     if (this.#over) return;
     this.#waiting.push(bytes);
@@ -97,10 +97,16 @@ class Arrivals {
   }
 }
 
+/** Returns the last name of a path in the container, or "" for `/`, `.` and `..` at the end. */
+function nameOf(path: string): string {
+  const name = posix.basename(path);
+  return name === "." || name === ".." ? "" : name;
+}
+
 async function download(session: Session, place: Place, from: string, to: string): Promise<void> {
   const isDir = await isFolder(session, place, from);
   const inside = existsSync(to) && statSync(to).isDirectory();
-  const target = inside ? join(to, posix.basename(from)) : to;
+  const target = inside ? join(to, nameOf(from)) : to;
   const root = isDir ? target : dirname(resolve(target));
   mkdirSync(root, { recursive: true });
   const where = isDir ? [from, "."] : [posix.dirname(from), `./${posix.basename(from)}`];
@@ -115,7 +121,7 @@ async function download(session: Session, place: Place, from: string, to: string
   }).finally(() => arrivals.end());
   const [{ status, stderr }, files] = await Promise.all([received, unpacked]);
   if (status !== 0) throw new OperatorError(stderr.trim());
-  if (!isDir && files === 0) throw new OperatorError(`${from} is no regular file`);
+  if (!isDir && files === 0) throw new OperatorError(`${from} is not a regular file`);
 }
 
 async function copy(session: Session, args: string[], options: Options): Promise<void> {
