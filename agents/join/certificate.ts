@@ -87,13 +87,13 @@ async function obtain(options: CertificateOptions): Promise<string> {
 /** Runs until the signal aborts. */
 export async function keepCertificate(options: CertificateOptions): Promise<void> {
   const { dir, keyPem, clock, log, signal } = options;
-  if (readText(keyPath(dir)) !== keyPem) writeDurably(keyPath(dir), keyPem, 0o600);
+  if (readText(keyPath(dir)) !== keyPem) writeDurably(keyPath(dir), keyPem);
   while (!signal.aborted) {
     const due = dueMs(readText(certificatePath(dir)), keyPem, clock.now());
     let waitMs = Math.min(due, limits.certificateCheckMs);
     if (due === 0) {
       try {
-        writeDurably(certificatePath(dir), await obtain(options), 0o600);
+        writeDurably(certificatePath(dir), await obtain(options));
         log.info("the node has a new certificate");
       } catch (error) {
         log.debug("no certificate for the node yet", { error: messageOf(error) });

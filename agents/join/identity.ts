@@ -37,7 +37,7 @@ async function loadKey(path: string): Promise<JWK> {
   }
   const pair = await generateKeyPair("ES256", { extractable: true });
   const jwk = await exportJWK(pair.privateKey);
-  writeDurably(path, JSON.stringify(jwk), 0o600);
+  writeDurably(path, JSON.stringify(jwk));
   return jwk;
 }
 

@@ -51,7 +51,7 @@ export function loadCluster(dir: string): ClusterInfo | undefined {
 }
 
 export function saveCluster(dir: string, info: ClusterInfo): void {
-  writeDurably(fileOf(dir), `${JSON.stringify(info)}\n`, 0o600);
+  writeDurably(fileOf(dir), `${JSON.stringify(info)}\n`);
 }
 
 const timeout = (): AbortSignal => AbortSignal.timeout(limits.joinMsMax);

@@ -68,7 +68,7 @@ class FileVault implements Vault {
     const now = digest(text);
     const known = this.#digests.get(file);
     if (known === now || (known === "" && this.read(name) === text)) return;
-    writeDurably(join(this.#options.dir, file), this.#seal(name, text), 0o600);
+    writeDurably(join(this.#options.dir, file), this.#seal(name, text));
     this.#digests.delete(file);
     this.#digests.set(file, now);
     const [oldest] = this.#digests.keys();

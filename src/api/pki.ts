@@ -205,7 +205,7 @@ class FilePki implements Pki {
   }
 
   #write(name: string, text: string): string {
-    writeDurably(join(this.#options.dir, name), text, 0o600);
+    writeDurably(join(this.#options.dir, name), text);
     return text;
   }
 

@@ -12,10 +12,18 @@ import {
 } from "node:fs";
 import { dirname } from "node:path";
 
-/** Replaces `path` by `content`; on the disk before it returns. Blocks for the time of a sync. */
-export function writeDurably(path: string, content: string | Uint8Array, mode = 0o644): void {
+/** Most of what is written holds secrets. */
+const MODE = 0o600;
+
+/**
+ * Replaces `path` by `content`, for its owner alone; on the disk before it returns. Blocks for the
+ * time of a sync.
+ */
+export function writeDurably(path: string, content: string | Uint8Array): void {
   const temporary = `${path}.new`;
-  const file = openSync(temporary, "w", mode);
+  // What is left of an earlier write may be open to others, or be a link to elsewhere.
+  rmSync(temporary, { force: true });
+  const file = openSync(temporary, "wx", MODE);
   try {
     const bytes = typeof content === "string" ? Buffer.from(content) : content;
     // A disk that fills up takes a part without an error, and refuses the next.

@@ -80,7 +80,7 @@ function newKey(random: Random): SealKey {
 
 function writeKeys(path: string, keys: readonly SealKey[]): void {
   const lines = keys.map(({ id, key }) => `${id}:${key.toString("base64")}\n`);
-  writeDurably(path, lines.join(""), 0o600);
+  writeDurably(path, lines.join(""));
 }
 
 /** The keys of a file, the newest first; undefined where there is no file. @throws OperatorError */

@@ -234,7 +234,7 @@ export async function runAgent(settings: AgentSettings, given: Surroundings): Pr
   const dir = join(settings.dataDir, "node");
   const ends = new Ends();
   try {
-    makeDataDir(dir);
+    makeDataDir(settings.dataDir);
     ends.keep(lockDataDir(settings.dataDir), (lock) => lock.release());
     const around = { ...given, clock: openTrueClock(settings.dataDir, given) };
     const identity = await openIdentity({ dir, nodeName, clock: around.clock });

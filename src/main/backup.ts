@@ -56,7 +56,7 @@ export function backUp(options: BackupOptions): About {
     const { objects } = copyDatastore(join(dataDir, STATE), copy);
     const files = [...secretFiles(dataDir), { path: STATE, bytes: readFileSync(copy) }];
     const about = { version, createdAt: new Date(nowMs).toISOString(), objects };
-    writeDurably(file, pack(files, about, { password, random }), 0o600);
+    writeDurably(file, pack(files, about, { password, random }));
     return about;
   } catch (cause) {
     if (cause instanceof OperatorError) throw cause;
@@ -117,7 +117,7 @@ export function restore(options: RestoreOptions): About {
     }
     rmSync(fresh, { recursive: true, force: true });
     mkdirSync(join(fresh, PKI), { recursive: true, mode: 0o700 });
-    for (const { path, bytes } of files) writeDurably(join(fresh, path), bytes, 0o600);
+    for (const { path, bytes } of files) writeDurably(join(fresh, path), bytes);
     takeBack(join(fresh, STATE));
     setAside(dataDir, `before-restore-${nowMs}`);
     // The state comes last: without it this is not taken for a cluster.

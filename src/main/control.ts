@@ -80,7 +80,7 @@ function adminToken(dataDir: string, random: Random): string {
   const known = readText(path);
   if (known !== undefined) return known.trim();
   const token = Buffer.from(random.bytes(32)).toString("base64url");
-  writeDurably(path, `${token}\n`, 0o600);
+  writeDurably(path, `${token}\n`);
   return token;
 }
 

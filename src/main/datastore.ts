@@ -83,7 +83,7 @@ export const movedTo = (dataDir: string): string | undefined =>
 /** With `undefined` the file is in use again. */
 export function markMoved(dataDir: string, where: string | undefined): void {
   if (where === undefined) rmSync(join(dataDir, MOVED), { force: true });
-  else writeDurably(join(dataDir, MOVED), `${where}\n`, 0o600);
+  else writeDurably(join(dataDir, MOVED), `${where}\n`);
 }
 
 /** @throws OperatorError when it cannot be used, with the way out. */

@@ -8,6 +8,7 @@ import { shortHash } from "#agents/network/instance.ts";
 import { messageOf, OperatorError } from "#base/errors.ts";
 import { readText, writeDurably } from "#base/files.ts";
 import type { Log } from "#base/log.ts";
+import { repairModes } from "./privatefiles.ts";
 import type { NodeSettings } from "./settings.ts";
 
 const KEYS = [
@@ -40,7 +41,7 @@ export function saveInstance(
   const before = readText(pathOf(settings.dataDir));
   if (before === text) return;
   try {
-    writeDurably(pathOf(settings.dataDir), text, 0o600);
+    writeDurably(pathOf(settings.dataDir), text);
   } catch (error) {
     if (before === undefined) throw error;
     log.warn("how this node was started is not noted", { error: messageOf(error) });
@@ -71,7 +72,7 @@ export const devicePluginDirOf = (dataDir: string): string =>
 /** Control group of all pods of an instance. */
 export const cgroupRootOf = (dataDir: string): string => `/kubepods${instanceOf(dataDir)}`;
 
-/** @throws OperatorError where it cannot be made. */
+/** Makes it, or puts its modes right. @throws OperatorError where it cannot be used. */
 export function makeDataDir(path: string): void {
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
@@ -81,4 +82,5 @@ export function makeDataDir(path: string): void {
       hint: "name another with --data-dir",
     });
   }
+  repairModes(path);
 }

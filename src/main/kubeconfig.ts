@@ -67,5 +67,5 @@ export function kubeconfig(parts: KubeconfigParts, before?: string): string {
 export function saveKubeconfig(path: string, parts: KubeconfigParts): void {
   const before = readText(path);
   const text = kubeconfig(parts, before);
-  if (text !== before) writeDurably(path, text, 0o600);
+  if (text !== before) writeDurably(path, text);
 }

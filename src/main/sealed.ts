@@ -105,7 +105,7 @@ function tokenOf({ dataDir, token, random }: KeyParts, isFirst: boolean): string
 }
 
 function keep({ dataDir }: KeyParts, token: string): void {
-  writeDurably(join(dataDir, TOKEN_FILE), `${token}\n`, 0o600);
+  writeDurably(join(dataDir, TOKEN_FILE), `${token}\n`);
 }
 
 /** Answers the files, which lie in the directory now. */
@@ -127,7 +127,7 @@ function open(parts: KeyParts, sealed: string): Files {
   for (const [name, text] of Object.entries(files)) {
     const path = join(dataDir, name);
     mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-    writeDurably(path, text, 0o600);
+    writeDurably(path, text);
   }
   keep(parts, token);
   return files;
@@ -233,7 +233,7 @@ export function learnKeys(dataDir: string, text: string): void {
   if (sealed === undefined) return;
   const token = readFileSync(join(dataDir, TOKEN_FILE), "utf8").trim();
   const keys = unseal(sealed, token)?.[KEYS_FILE];
-  if (keys !== undefined) writeDurably(join(dataDir, KEYS_FILE), keys, 0o600);
+  if (keys !== undefined) writeDurably(join(dataDir, KEYS_FILE), keys);
 }
 
 /** The text to store under `SERVER_KEYS` where a cluster that lived here comes to others. */

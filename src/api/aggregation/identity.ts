@@ -112,9 +112,9 @@ export function openFrontProxy(options: FrontProxyOptions): FrontProxy {
     }
   }
   const made = make(options, nowMs);
-  writeDurably(join(dir, FILES.key), made.keyPem, 0o600);
-  writeDurably(join(dir, FILES.cert), made.certPem, 0o600);
+  writeDurably(join(dir, FILES.key), made.keyPem);
+  writeDurably(join(dir, FILES.cert), made.certPem);
   // Last: without it everything is made anew.
-  writeDurably(join(dir, FILES.ca), made.caPem, 0o600);
+  writeDurably(join(dir, FILES.ca), made.caPem);
   return made;
 }

@@ -105,7 +105,7 @@ function mergeContext(profile: Profile, env: LocalOptions["env"]): string {
   const url = `https://127.0.0.1:${profile.httpsPort}`;
   const own = renamed(readText(kubeconfigOf(profile)) ?? "", url, profile.name);
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  writeDurably(path, withContext(readText(path), own, profile.name), 0o600);
+  writeDurably(path, withContext(readText(path), own, profile.name));
   return path;
 }
 
@@ -115,7 +115,7 @@ function dropContext(profile: Profile, env: LocalOptions["env"]): void {
   if (text === undefined) return;
   const left = withoutContext(text, profile.name);
   if (left === undefined) rmSync(path);
-  else writeDurably(path, left, 0o600);
+  else writeDurably(path, left);
 }
 
 /** Names of nodes that are Ready; none where the API does not answer. */

@@ -46,7 +46,7 @@ export function mustLoad(name: string): Profile {
 
 export function saveProfile(profile: Profile): void {
   mkdirSync(folderOf(profile.name), { recursive: true, mode: 0o700 });
-  writeDurably(fileOf(profile.name), `${JSON.stringify(profile)}\n`, 0o600);
+  writeDurably(fileOf(profile.name), `${JSON.stringify(profile)}\n`);
 }
 
 export function listProfiles(): Profile[] {

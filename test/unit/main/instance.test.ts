@@ -1,12 +1,12 @@
 import { expect, test } from "bun:test";
-import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createLog } from "#base/log.ts";
 import { loadInstance, saveInstance } from "../../../src/main/instance.ts";
 import { loadAgentSettings } from "../../../src/main/settings.ts";
 
-test("a full disk keeps no node from starting again, and none starts there unnoted", () => {
+test("a failed note keeps no node from starting again, and none starts there unnoted", () => {
   const dataDir = mkdtempSync(join(tmpdir(), "bramble-instance-"));
   const told: string[] = [];
   const write = (line: string) => void told.push(line);
@@ -22,16 +22,17 @@ test("a full disk keeps no node from starting again, and none starts there unnot
     serviceCidr: "10.43.0.0/16",
     clusterDns: "10.43.0.10",
   };
-  const full = join(dataDir, "instance.json.new");
+  const occupied = join(dataDir, "instance.json.new");
   try {
-    symlinkSync("/dev/full", full);
-    expect(() => saveInstance(settings, cluster, 1, log)).toThrow("ENOSPC");
-    rmSync(full, { force: true });
+    mkdirSync(occupied);
+    expect(() => saveInstance(settings, cluster, 1, log)).toThrow("instance.json.new");
+    rmSync(occupied, { recursive: true });
     saveInstance(settings, cluster, 1, log);
-    symlinkSync("/dev/full", full);
+    mkdirSync(occupied);
     saveInstance(settings, cluster, 2, log);
     expect(loadInstance(dataDir).pid).toBe(1);
     expect(told.join()).toContain("how this node was started is not noted");
+    rmSync(occupied, { recursive: true });
     saveInstance(settings, cluster, 3, log);
     expect(loadInstance(dataDir).pid).toBe(3);
   } finally {
