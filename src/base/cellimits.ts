@@ -25,7 +25,8 @@ export const celLimits = {
   policyTypesMax: 10,
   policyCheckAgainMs: 5_000,
   celExpressionCharsMax: 100_000,
+  /** Characters times instructions of a pattern that count as one step of work. */
+  celPatternStepsPerStep: 4,
   celChainMax: 1_000,
-  celPatternsMax: 500,
   celMessageCharsMax: 5 * 1024,
 } as const;

@@ -4,6 +4,7 @@ import { celLimits } from "#base/cellimits.ts";
 import { dnsLimits } from "#base/dnslimits.ts";
 import { ingressLimits } from "#base/ingresslimits.ts";
 import { joinLimits } from "#base/joinlimits.ts";
+import { parserLimits } from "#base/parserlimits.ts";
 import { sharedLimits } from "#base/sharedlimits.ts";
 import { threadLimits } from "#base/threadlimits.ts";
 
@@ -12,6 +13,7 @@ export const limits = {
   ...accessLimits,
   ...careLimits,
   ...joinLimits,
+  ...parserLimits,
   /** Largest request body; the API server's own limit upstream (3 MiB). */
   requestBodyBytesMax: 3 * 1024 * 1024,
   /** Head of a request: its first line and headers (Go's default upstream: 1 MiB). */

@@ -4,8 +4,9 @@
  * (Kubernetes tasks, CustomResourceDefinitions: validation).
  */
 import { checkFormat } from "#api/custom/formats.ts";
-import { fitsPattern } from "#api/custom/patterns.ts";
+import { fitsPattern, type PatternWork } from "#api/custom/patterns.ts";
 import { isObject, sameJson } from "#api/json.ts";
+import { limits } from "#base/limits.ts";
 import { type Cause, duplicate, invalid, required } from "#resources/field.ts";
 import type { JSONSchemaProps } from "#resources/types.gen.ts";
 
@@ -15,6 +16,7 @@ type Add = (cause: Cause) => void;
 interface Spot {
   readonly path: string;
   readonly old?: unknown;
+  readonly work: PatternWork;
 }
 
 const inBody = (path: string): string => (path === "" ? "" : `${path} in body `);
@@ -43,7 +45,17 @@ function checkNumber(schema: JSONSchemaProps, value: number, path: string, add: 
   }
 }
 
-function checkString(schema: JSONSchemaProps, value: string, path: string, add: Add): void {
+function checkPattern(pattern: string, value: string, { path, work }: Spot, add: Add): void {
+  const fit = fitsPattern(pattern, value, work);
+  if (fit === "differs") should(add, path, value, `match '${pattern}'`);
+  if (fit !== "costly") return;
+  const most = `${limits.patternStepsMax} steps for all patterns of an object`;
+  const detail = `past the limit of ${most}; shorten the value or simplify the pattern`;
+  add(invalid(path, "", detail));
+}
+
+function checkString(schema: JSONSchemaProps, value: string, spot: Spot, add: Add): void {
+  const { path } = spot;
   const { minLength, maxLength, pattern, format } = schema;
   const length = minLength === undefined && maxLength === undefined ? 0 : [...value].length;
   if (minLength !== undefined && length < minLength) {
@@ -56,9 +68,7 @@ function checkString(schema: JSONSchemaProps, value: string, path: string, add: 
       message: `Too long: may not be more than ${maxLength} bytes`,
     });
   }
-  if (pattern !== undefined && !fitsPattern(pattern, value)) {
-    should(add, path, value, `match '${pattern}'`);
-  }
+  if (pattern !== undefined) checkPattern(pattern, value, spot, add);
   if (format !== undefined && !checkFormat(format, value)) {
     add(invalid(path, value, `${inBody(path)}must be of type ${format}: ${JSON.stringify(value)}`));
   }
@@ -70,13 +80,6 @@ const tooMany = (path: string, count: number, max: number): Cause => ({
   message: `Too many: ${count}: must have at most ${max} items`,
 });
 
-/** The item that was this one before: only lists with keys can tell. */
-function oldItem(schema: JSONSchemaProps, item: unknown, old: unknown): unknown {
-  if (schema["x-kubernetes-list-type"] !== "map" || !Array.isArray(old)) return undefined;
-  const key = keyOf(schema, item);
-  return old.find((each) => keyOf(schema, each) === key);
-}
-
 /** What makes an item of a list the same as another. */
 function keyOf(schema: JSONSchemaProps, item: unknown): string | undefined {
   const type = schema["x-kubernetes-list-type"];
@@ -86,22 +89,29 @@ function keyOf(schema: JSONSchemaProps, item: unknown): string | undefined {
   return JSON.stringify(Object.fromEntries(keys.map((key) => [key, item[key]])));
 }
 
+/** The items that were there before by their keys: only lists with keys can tell. */
+function oldItems(schema: JSONSchemaProps, old: unknown): Map<string | undefined, unknown> {
+  if (schema["x-kubernetes-list-type"] !== "map" || !Array.isArray(old)) return new Map();
+  return new Map(old.toReversed().map((item) => [keyOf(schema, item), item]));
+}
+
 function checkList(schema: JSONSchemaProps, list: unknown[], spot: Spot, add: Add): void {
-  const { path } = spot;
+  const { path, work } = spot;
   const { minItems, maxItems, items } = schema;
   if (minItems !== undefined && list.length < minItems) {
     should(add, path, list.length, `have at least ${minItems} items`);
   }
   if (maxItems !== undefined && list.length > maxItems) add(tooMany(path, list.length, maxItems));
   const seen = new Set<string>();
+  const before = oldItems(schema, spot.old);
   list.forEach((item, index) => {
     const place = `${path}[${index}]`;
     const key = keyOf(schema, item);
     if (key !== undefined && seen.has(key)) add(duplicate(place, JSON.parse(key)));
     if (key !== undefined) seen.add(key);
     if (!isObject(items)) return;
-    const old = oldItem(schema, item, spot.old);
-    checkNode(items as JSONSchemaProps, item, { path: place, old }, add);
+    const next = { path: place, old: before.get(key), work };
+    checkNode(items as JSONSchemaProps, item, next, add);
   });
 }
 
@@ -110,7 +120,7 @@ const join = (path: string, name: string): string => (path === "" ? name : `${pa
 function checkFields(
   schema: JSONSchemaProps,
   fields: Record<string, unknown>,
-  { path, old }: Spot,
+  { path, old, work }: Spot,
   add: Add,
 ): void {
   const before = isObject(old) ? old : {};
@@ -127,7 +137,7 @@ function checkFields(
   }
   for (const name of names) {
     const own = properties[name];
-    const spot = { path: join(path, name), old: before[name] };
+    const spot = { path: join(path, name), old: before[name], work };
     if (own !== undefined) checkNode(own, fields[name], spot, add);
     else if (isObject(additionalProperties)) {
       checkNode(additionalProperties as JSONSchemaProps, fields[name], spot, add);
@@ -203,7 +213,7 @@ function checkNode(schema: JSONSchemaProps, value: unknown, spot: Spot, add: Add
   // Whether null is a value here was seen to before; of all else only the choice holds for it.
   if (value === null) return;
   if (typeof value === "number") checkNumber(schema, value, path, add);
-  else if (typeof value === "string") checkString(schema, value, path, add);
+  else if (typeof value === "string") checkString(schema, value, spot, add);
   else if (Array.isArray(value)) checkList(schema, value, spot, add);
   else if (isObject(value)) checkFields(schema, value, spot, add);
   checkChoices(schema, value, spot, add);
@@ -211,7 +221,7 @@ function checkNode(schema: JSONSchemaProps, value: unknown, spot: Spot, add: Add
 
 function causesIn(schema: JSONSchemaProps, object: object, old?: object): Cause[] {
   const causes: Cause[] = [];
-  checkNode(schema, object, { path: "", old }, (cause) => {
+  checkNode(schema, object, { path: "", old, work: { steps: 0 } }, (cause) => {
     causes.push(cause);
   });
   return causes;

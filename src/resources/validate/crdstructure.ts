@@ -2,7 +2,9 @@
  * Whether a schema is structural: types and fields are said outside of the junctors (`anyOf` and
  * its like), which only judge values (apiextensions apiserver/schema).
  */
+import { messageOf } from "#base/errors.ts";
 import { type Cause, forbidden, invalid, required } from "#resources/field.ts";
+import { compilePattern, quickPattern } from "#resources/regexp.ts";
 import type { JSONSchemaProps } from "#resources/types.gen.ts";
 import { each } from "#resources/validate/basic.ts";
 import { isSet, schemaOf } from "#resources/validate/crdschema.ts";
@@ -134,17 +136,13 @@ function saysIntOrString({ anyOf }: JSONSchemaProps): boolean {
   return types?.join() === "integer,string";
 }
 
-/** What Go's syntax has and this runtime's lacks is let through: the validator translates it. */
-const GO_ONLY = /\(\?[a-zA-Z]|\\[AzQEpP]|\[\[:/;
-
 function patternCauses(pattern: string | undefined, path: string): Cause[] {
-  if (!pattern || GO_ONLY.test(pattern)) return [];
+  if (!pattern || quickPattern(pattern) !== undefined) return [];
   try {
-    new RegExp(pattern);
+    compilePattern(pattern);
     return [];
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    const detail = `must be a valid regular expression, but isn't: ${why}`;
+    const detail = `must be a valid regular expression, but isn't: ${messageOf(error)}`;
     return [invalid(`${path}.pattern`, pattern, detail)];
   }
 }

@@ -1,9 +1,7 @@
-/**
- * Regular expressions in RE2's syntax and in linear time: one with backtracking could hold the
- * server for hours. The engine is loaded when the first expression needs it.
- */
-import type { RE2JS } from "re2js";
+/** Functions of regular expressions. What a search takes is counted as work. */
+import type { Matcher, RE2JS } from "re2js";
 import {
+  type Context,
   type Cost,
   LETTER_COST,
   method,
@@ -15,44 +13,46 @@ import { CelError } from "#api/cel/engine/problems.ts";
 import { bool, int, listOf, string } from "#api/cel/engine/types.ts";
 import { List } from "#api/cel/engine/values.ts";
 import { place, text } from "#api/cel/functions/arguments.ts";
-import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
-
-const compiled = new Map<string, RE2JS>();
-
-let engine: typeof RE2JS | undefined;
-
-function load(): typeof RE2JS {
-  engine ??= (require("re2js") as { RE2JS: typeof RE2JS }).RE2JS;
-  return engine;
-}
+import { compilePattern, PatternError, stepsOf } from "#resources/regexp.ts";
 
 /** @throws CelError for what is no pattern. */
 export function patternOf(source: string): RE2JS {
-  const known = compiled.get(source);
-  if (known !== undefined) return known;
   try {
-    const pattern = load().compile(source);
-    if (compiled.size >= limits.celPatternsMax) compiled.clear();
-    compiled.set(source, pattern);
-    return pattern;
+    return compilePattern(source);
   } catch (error) {
-    throw new CelError(messageOf(error));
+    if (error instanceof PatternError) throw new CelError(error.message);
+    throw error;
   }
+}
+
+/** A matcher whose work is counted. @throws CelError, CostError. */
+function matcherOf(value: string, source: string, context: Context): Matcher {
+  const pattern = patternOf(source);
+  context.work(Math.ceil(stepsOf(pattern, value) / limits.celPatternStepsPerStep));
+  return pattern.matcher(value);
 }
 
 const searchCost: Cost = ([letters = 0, pattern = 0]) =>
   times(Math.ceil(times(letters + 1, LETTER_COST)), Math.ceil(times(pattern, PATTERN_LETTER_COST)));
 
-function findAll(value: string, source: string, max: number): List {
+/** Each search may look through the rest of the text, also where it finds little. */
+function findAll(value: string, source: string, max: number, context: Context): List {
   const found: string[] = [];
-  const matcher = patternOf(source).matcher(value);
-  while ((max < 0 || found.length < max) && matcher.find()) found.push(matcher.group() ?? "");
+  if (max === 0) return new List(found);
+  const matcher = matcherOf(value, source, context);
+  const size = matcher.programSize();
+  while (matcher.find()) {
+    found.push(matcher.group() ?? "");
+    if (found.length === max) break;
+    const rest = size * (value.length - matcher.end());
+    context.work(Math.ceil(rest / limits.celPatternStepsPerStep));
+  }
   return new List(found);
 }
 
-function findFirst(value: string, source: string): string {
-  const matcher = patternOf(source).matcher(value);
+function findFirst(value: string, source: string, context: Context): string {
+  const matcher = matcherOf(value, source, context);
   return matcher.find() ? (matcher.group() ?? "") : "";
 }
 
@@ -64,22 +64,28 @@ export const patterns: readonly Overload[] = [
     "matches",
     [string, string],
     bool,
-    ([a, b]) => patternOf(text(b)).matcher(text(a)).find(),
+    ([a, b], context) => matcherOf(text(a), text(b), context).find(),
     search,
   ),
-  method("find", [string, string], string, ([a, b]) => findFirst(text(a), text(b)), found),
+  method(
+    "find",
+    [string, string],
+    string,
+    ([a, b], context) => findFirst(text(a), text(b), context),
+    found,
+  ),
   method(
     "findAll",
     [string, string],
     listOf(string),
-    ([a, b]) => findAll(text(a), text(b), -1),
+    ([a, b], context) => findAll(text(a), text(b), -1, context),
     found,
   ),
   method(
     "findAll",
     [string, string, int],
     listOf(string),
-    ([a, b, n]) => findAll(text(a), text(b), place(n)),
+    ([a, b, n], context) => findAll(text(a), text(b), place(n), context),
     found,
   ),
 ];
