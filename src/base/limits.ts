@@ -1,6 +1,7 @@
 import { accessLimits } from "#base/accesslimits.ts";
 import { careLimits } from "#base/carelimits.ts";
 import { celLimits } from "#base/cellimits.ts";
+import { connectionLimits } from "#base/connectionlimits.ts";
 import { dnsLimits } from "#base/dnslimits.ts";
 import { ingressLimits } from "#base/ingresslimits.ts";
 import { joinLimits } from "#base/joinlimits.ts";
@@ -12,6 +13,7 @@ import { threadLimits } from "#base/threadlimits.ts";
 export const limits = {
   ...accessLimits,
   ...careLimits,
+  ...connectionLimits,
   ...joinLimits,
   ...parserLimits,
   /** Largest request body; the API server's own limit upstream (3 MiB). */

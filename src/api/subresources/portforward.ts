@@ -64,6 +64,7 @@ function serveTunnel(target: Target, client: Channel): void {
     const { data, error } = pair;
     if (data === undefined || error === undefined) {
       waiting.set(id, pair);
+      void channel.closed.then(() => waiting.get(id) === pair && waiting.delete(id));
       return;
     }
     waiting.delete(id);

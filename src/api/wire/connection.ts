@@ -16,6 +16,7 @@ import type { Writer } from "#api/wire/writer.ts";
 import type { Channel } from "#base/channel.ts";
 import { HeadError } from "#base/httphead.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 
 export interface Shared {
   readonly fetch: (request: Request, env: RequestEnv) => Promise<Response>;
@@ -92,6 +93,8 @@ export class Connection {
   #request: WireRequest | undefined;
   #socket: WebSocketSide | RawSide | undefined;
   #paused = false;
+  /** Requests that were there before the one before them was answered. */
+  #row = 0;
   /** Since when a request has been coming in; undefined between requests. */
   #sinceMs: number | undefined;
 
@@ -218,7 +221,16 @@ export class Connection {
       date: dateOf(shared.now()),
     };
     if (!replyWhole(writer, response, options)) await reply(writer, response, options);
+    // Answers that the client does not read are not added to.
+    if (!writer.ready) await writer.drained();
+    if (this.#input.length > 0) await this.#rowTurn();
     this.#next(head.keepAlive);
+  }
+
+  /** Requests that came at once do not keep others waiting. */
+  async #rowTurn(): Promise<void> {
+    this.#row += 1;
+    if (this.#row % limits.requestsPerTurnMax === 0) await nextTurn();
   }
 
   #next(keepAlive: boolean): void {

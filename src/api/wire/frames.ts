@@ -35,11 +35,11 @@ function lengthOf(input: Buffer, short: number): number {
   return Number(input.readBigUInt64BE(2));
 }
 
-/** The first whole frame of the input and what follows it. @throws FrameError */
+/** The first whole frame of the input and its size there. @throws FrameError */
 export function readFrame(
   input: Buffer,
   bytesMax: number,
-): { frame: Frame; rest: Buffer } | undefined {
+): { frame: Frame; size: number } | undefined {
   const [first, second] = input;
   if (first === undefined || second === undefined) return undefined;
   if ((first & 0x70) !== 0) throw new FrameError(1002, "reserved bits are set");
@@ -55,7 +55,7 @@ export function readFrame(
   const end = start + 4 + length;
   if (input.length < end) return undefined;
   const payload = unmask(input.subarray(start + 4, end), input.subarray(start, start + 4));
-  return { frame: { final, opcode, payload }, rest: input.subarray(end) };
+  return { frame: { final, opcode, payload }, size: end };
 }
 
 export function writeFrame(opcode: number, payload: Uint8Array): Buffer {

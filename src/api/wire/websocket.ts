@@ -1,9 +1,12 @@
 /** A connection that became a WebSocket: its messages are a Channel, with back-pressure each way. */
 import { createHash } from "node:crypto";
-import { FrameError, OPCODE, readFrame, writeFrame } from "#api/wire/frames.ts";
+import { type Frame, FrameError, OPCODE, readFrame, writeFrame } from "#api/wire/frames.ts";
 import type { Writer } from "#api/wire/writer.ts";
 import { type Channel, channelPair } from "#base/channel.ts";
+import { EmptyFrames, TOO_MANY_EMPTY } from "#base/framerate.ts";
+import { Intake } from "#base/intake.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 
 /** RFC 6455, section 1.3. */
 const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
@@ -35,12 +38,17 @@ export class WebSocketSide {
   readonly #outside: Channel;
   readonly #control: SocketControl;
   readonly #opcode: number;
-  #input: Buffer = Buffer.alloc(0);
-  #parts: Buffer[] = [];
-  #partBytes = 0;
+  readonly #input = new Intake();
+  readonly #empty = new EmptyFrames();
+  /** Fragments of a message whose end has not come. */
+  readonly #message = new Intake();
+  #fragments = 0;
+  /** A ping that is answered once the client reads. */
+  #ping: Buffer | undefined;
   #busy = false;
   #paused = false;
   #closeSent = false;
+  #failed = false;
 
   constructor(control: SocketControl, protocol: string | undefined) {
     const [inside, outside] = channelPair();
@@ -79,7 +87,8 @@ export class WebSocketSide {
 
   /** Bytes of the client. Never throws; what is wrong closes the socket. */
   receive(bytes: Buffer): void {
-    this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
+    if (this.#failed) return;
+    this.#input.append(bytes);
     if (!this.#busy) {
       this.#busy = true;
       void this.#work();
@@ -91,16 +100,15 @@ export class WebSocketSide {
 
   async #work(): Promise<void> {
     try {
-      for (;;) {
-        const next = readFrame(this.#input, limits.socketMessageBytesMax);
-        if (next === undefined) break;
-        this.#input = next.rest;
-        await this.#take(next.frame);
-      }
+      await this.#takeAll();
     } catch (error) {
       const known = error instanceof FrameError;
+      // Where the next frame begins is not known after a fault.
+      this.#failed = true;
+      this.#input.clear();
       if (known) this.#outside.abort(error.message);
       this.#close(known ? error.code : 1011, known ? error.message : "the other side went away");
+      if (known) this.#control.writer.end();
     }
     this.#busy = false;
     if (!this.#paused) return;
@@ -108,43 +116,82 @@ export class WebSocketSide {
     this.#control.resume();
   }
 
-  async #take(frame: { final: boolean; opcode: number; payload: Buffer }): Promise<void> {
-    const { writer } = this.#control;
-    switch (frame.opcode) {
+  async #takeAll(): Promise<void> {
+    for (let taken = 1; ; taken += 1) {
+      const next = readFrame(this.#input.bytes, limits.socketMessageBytesMax);
+      if (next === undefined) return;
+      this.#input.skip(next.size);
+      const message = this.#take(next.frame);
+      if (message !== undefined) await this.#outside.send(message);
+      if (taken % limits.framesPerTurnMax === 0) await nextTurn();
+    }
+  }
+
+  /** The message that this frame completes, if it does. @throws FrameError */
+  #take({ final, opcode, payload }: Frame): Uint8Array | undefined {
+    if ((opcode >= OPCODE.close || payload.length === 0) && !this.#empty.take()) {
+      throw new FrameError(1008, TOO_MANY_EMPTY);
+    }
+    if (this.#closeSent && opcode !== OPCODE.close) return undefined;
+    switch (opcode) {
       case OPCODE.ping:
-        writer.write(writeFrame(OPCODE.pong, frame.payload));
-        return;
+        this.#answerPing(payload);
+        return undefined;
       case OPCODE.pong:
-        return;
+        return undefined;
       case OPCODE.close:
-        if (!this.#closeSent) writer.write(writeFrame(OPCODE.close, frame.payload.subarray(0, 2)));
-        this.#closeSent = true;
-        this.#outside.end();
-        this.#outside.abort("the client went away");
-        writer.end();
-        return;
+        this.#closed(payload);
+        return undefined;
       case OPCODE.more:
       case OPCODE.text:
       case OPCODE.binary:
-        await this.#message(frame.final, frame.payload, frame.opcode === OPCODE.more);
-        return;
+        return this.#fragment(final, payload, opcode === OPCODE.more);
       default:
         throw new FrameError(1002, "unknown frame");
     }
   }
 
-  async #message(final: boolean, payload: Buffer, more: boolean): Promise<void> {
-    if (more !== this.#parts.length > 0) throw new FrameError(1002, "a fragment out of turn");
-    this.#partBytes += payload.length;
-    if (this.#partBytes > limits.socketMessageBytesMax) {
+  /** A client that reads nothing gets one answer, to its last ping (RFC 6455, section 5.5.3). */
+  #answerPing(payload: Buffer): void {
+    const { writer } = this.#control;
+    if (writer.ready) {
+      writer.write(writeFrame(OPCODE.pong, payload));
+      return;
+    }
+    const waits = this.#ping !== undefined;
+    this.#ping = payload;
+    if (waits) return;
+    void writer.drained().then(() => {
+      const last = this.#ping;
+      this.#ping = undefined;
+      if (last !== undefined && !this.#closeSent) writer.write(writeFrame(OPCODE.pong, last));
+    });
+  }
+
+  #closed(payload: Buffer): void {
+    const { writer } = this.#control;
+    if (!this.#closeSent) writer.write(writeFrame(OPCODE.close, payload.subarray(0, 2)));
+    this.#closeSent = true;
+    this.#outside.end();
+    this.#outside.abort("the client went away");
+    writer.end();
+  }
+
+  #fragment(final: boolean, payload: Buffer, more: boolean): Uint8Array | undefined {
+    if (more !== this.#fragments > 0) throw new FrameError(1002, "a fragment out of turn");
+    this.#fragments += 1;
+    if (this.#fragments > limits.socketFragmentsMax) {
+      throw new FrameError(1008, `more than ${limits.socketFragmentsMax} fragments in a message`);
+    }
+    if (this.#message.length + payload.length > limits.socketMessageBytesMax) {
       throw new FrameError(1009, "message too long");
     }
-    this.#parts.push(payload);
-    if (!final) return;
-    const whole = this.#parts.length === 1 ? payload : Buffer.concat(this.#parts);
-    this.#parts = [];
-    this.#partBytes = 0;
-    await this.#outside.send(new Uint8Array(whole));
+    this.#message.append(payload);
+    if (!final) return undefined;
+    const whole = new Uint8Array(this.#message.bytes);
+    this.#message.clear();
+    this.#fragments = 0;
+    return whole.length === 0 ? undefined : whole;
   }
 }
 

@@ -1,4 +1,6 @@
 /** SPDY/3.1 frames as data, from bytes and to bytes; headers are left packed. Pure. */
+import { Intake } from "#base/intake.ts";
+import { limits } from "#base/limits.ts";
 
 export type Frame =
   | { type: "data"; stream: number; fin: boolean; payload: Uint8Array }
@@ -19,8 +21,6 @@ const HEADERS = 8;
 const FIN = 1;
 const HEAD_BYTES = 8;
 const STREAM_MASK = 0x7fffffff;
-/** A frame of a tunnel that is longer is none of ours. */
-const FRAME_BYTES_MAX = 1 << 20;
 
 function control(type: number, fin: boolean, body: Buffer): Frame {
   const stream = body.length >= 4 ? body.readUInt32BE(0) & STREAM_MASK : 0;
@@ -44,25 +44,24 @@ function control(type: number, fin: boolean, body: Buffer): Frame {
 
 /** Takes bytes as they come and gives whole frames. @throws Error for a frame that is too long. */
 export class FrameReader {
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #input = new Intake();
 
-  push(bytes: Uint8Array): Frame[] {
-    this.#rest = this.#rest.length === 0 ? Buffer.from(bytes) : Buffer.concat([this.#rest, bytes]);
-    const frames: Frame[] = [];
-    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) frames.push(frame);
-    return frames;
+  /** Frames hold memory of the input: each is to be used before the next is asked for. */
+  *push(bytes: Uint8Array): Generator<Frame> {
+    this.#input.append(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
+    for (let frame = this.#next(); frame !== undefined; frame = this.#next()) yield frame;
   }
 
   #next(): Frame | undefined {
-    const rest = this.#rest;
-    if (rest.length < HEAD_BYTES) return undefined;
-    const length = rest.readUIntBE(5, 3);
-    if (length > FRAME_BYTES_MAX) throw new Error("SPDY frame too long");
-    if (rest.length < HEAD_BYTES + length) return undefined;
-    const body = rest.subarray(HEAD_BYTES, HEAD_BYTES + length);
-    this.#rest = rest.subarray(HEAD_BYTES + length);
-    const first = rest.readUInt32BE(0);
-    const fin = ((rest[4] ?? 0) & FIN) !== 0;
+    const { bytes } = this.#input;
+    if (bytes.length < HEAD_BYTES) return undefined;
+    const length = bytes.readUIntBE(5, 3);
+    if (length > limits.spdyFrameBytesMax) throw new Error("SPDY frame too long");
+    if (bytes.length < HEAD_BYTES + length) return undefined;
+    const body = bytes.subarray(HEAD_BYTES, HEAD_BYTES + length);
+    this.#input.skip(HEAD_BYTES + length);
+    const first = bytes.readUInt32BE(0);
+    const fin = ((bytes[4] ?? 0) & FIN) !== 0;
     if (first >>> 31 === 0) return { type: "data", stream: first, fin, payload: body };
     return control(first & 0xffff, fin, body);
   }

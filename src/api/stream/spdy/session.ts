@@ -15,7 +15,9 @@ import {
 import { HeaderPacker } from "#api/stream/spdy/packer.ts";
 import { type Channel, channelPair, whenLeft } from "#base/channel.ts";
 import { type Clock, realClock } from "#base/clock.ts";
+import { EmptyFrames, TOO_MANY_EMPTY } from "#base/framerate.ts";
 import { limits } from "#base/limits.ts";
+import { nextTurn } from "#base/turn.ts";
 
 export interface SpdyStream {
   readonly headers: Headers;
@@ -47,11 +49,19 @@ export async function serveSpdy(
   }
 }
 
+/** Whether a frame brings nothing to a stream. */
+function isEmpty(frame: Frame): boolean {
+  if (frame.type === "data") return frame.payload.length === 0 && !frame.fin;
+  return frame.type !== "synStream" && frame.type !== "rst";
+}
+
 class Session {
   readonly #connection: Channel;
   readonly #onStream: (stream: SpdyStream) => void;
   readonly #packer = new HeaderPacker();
   readonly #streams = new Map<number, Channel>();
+  readonly #empty = new EmptyFrames();
+  #lastId = 0;
 
   constructor(connection: Channel, onStream: (stream: SpdyStream) => void) {
     this.#connection = connection;
@@ -60,8 +70,13 @@ class Session {
 
   async run(): Promise<void> {
     const reader = new FrameReader();
+    let taken = 0;
     for await (const bytes of this.#connection.messages) {
-      for (const frame of reader.push(bytes)) await this.#take(frame);
+      for (const frame of reader.push(bytes)) {
+        await this.#take(frame);
+        taken += 1;
+        if (taken % limits.framesPerTurnMax === 0) await nextTurn();
+      }
     }
   }
 
@@ -75,7 +90,9 @@ class Session {
     this.#packer.close();
   }
 
+  /** @throws Error for a client that is not to be served any longer. */
   async #take(frame: Frame): Promise<void> {
+    if (isEmpty(frame) && !this.#empty.take()) throw new Error(TOO_MANY_EMPTY);
     switch (frame.type) {
       case "synStream":
         return this.#open(frame.stream, frame.fin, frame.block);
@@ -100,6 +117,9 @@ class Session {
   }
 
   async #open(id: number, fin: boolean, block: Uint8Array): Promise<void> {
+    // Streams that took the place of others would count as one.
+    if (id <= this.#lastId) throw new Error("the number of a SPDY stream came again");
+    this.#lastId = id;
     const headers = await this.#packer.unpack(block);
     if (this.#streams.size >= limits.spdyStreamsMax) {
       return this.#connection.send(encodeReset(id, REFUSED));
