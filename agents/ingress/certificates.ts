@@ -8,6 +8,7 @@ import type { Clock } from "#base/clock.ts";
 import { messageOf } from "#base/errors.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
+import { TLS_CIPHERS } from "#base/tls.ts";
 import { issueCertificate } from "#base/x509.ts";
 
 interface Kept {
@@ -21,6 +22,10 @@ const CERT = "tls.crt";
 const KEY = "tls.key";
 const SELF_SIGNED_DAYS = 3650;
 const DAY_MS = 86_400_000;
+
+/** Returns the TLS context of one host. It replaces the cipher list of the listener. */
+export const secureContextOf = (pair: Pair): SecureContext =>
+  createSecureContext({ ...pair, ciphers: TLS_CIPHERS });
 
 export class Certificates {
   readonly #objects: ObjectSource;
@@ -83,7 +88,7 @@ export class Certificates {
         kept.context = undefined;
         problem = "there is no such Secret";
       } else {
-        kept.context = createSecureContext(pairOf(data));
+        kept.context = secureContextOf(pairOf(data));
       }
     } catch (error) {
       // The last good one stays in use: better than one that no client trusts.

@@ -6,6 +6,7 @@ import type { Serving } from "#agents/ingress/serving.ts";
 import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
+import { TLS_CIPHERS } from "#base/tls.ts";
 
 export interface Pair {
   cert: string;
@@ -65,6 +66,7 @@ export function listenTls(options: TlsOptions): Promise<Listening> {
     {
       ...options.fallback,
       minVersion: "TLSv1.2",
+      ciphers: TLS_CIPHERS,
       ALPNProtocols: ["http/1.1"],
       noDelay: true,
       keepAlive: true,

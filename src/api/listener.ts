@@ -14,6 +14,7 @@ import { messageOf } from "#base/errors.ts";
 import { limits } from "#base/limits.ts";
 import type { Log } from "#base/log.ts";
 import { readingOf } from "#base/reading.ts";
+import { TLS_CIPHERS } from "#base/tls.ts";
 
 /** PEM texts. */
 export interface Tls {
@@ -113,6 +114,7 @@ class SocketServer implements Listener {
         tls: {
           key: tls.key,
           cert: tls.cert,
+          ciphers: TLS_CIPHERS,
           ...(tls.clientCa !== undefined && {
             ca: tls.clientCa,
             requestCert: true,
