@@ -9,7 +9,7 @@ import { createAdmission } from "#api/admission.ts";
 import { createAggregation, type FrontProxy } from "#api/aggregation/aggregator.ts";
 import { Trail, type TrailParts } from "#api/audit/trail.ts";
 import { followAggregation } from "#api/auth/aggregation.ts";
-import { createAuthenticator } from "#api/auth/authenticate.ts";
+import { createAuthenticator, type TokenSource } from "#api/auth/authenticate.ts";
 import { createAuthorizer } from "#api/auth/authorize.ts";
 import { bootstrapTokens } from "#api/auth/bootstrap.ts";
 import { impersonated, impersonates } from "#api/auth/impersonate.ts";
@@ -50,7 +50,9 @@ import { inTerm } from "#store/term.ts";
 
 export interface AuthOptions {
   /** Tokens that are good as they are, as the admin's. */
-  readonly tokens?: ReadonlyMap<string, UserInfo>;
+  readonly tokens?: Pick<ReadonlyMap<string, UserInfo>, "get">;
+  /** Asked for tokens that nobody else knows. */
+  readonly lastSources?: readonly TokenSource[];
   /**
    * Signs service account tokens (ES256), PEM; without it one is made that dies with the process.
    */
@@ -125,11 +127,12 @@ function createCore(options: ApiOptions): Core {
     views: new Views(),
     runs: new Runs(clock),
     authenticator: createAuthenticator({
-      fixed: auth.tokens ?? new Map(),
+      fixed: auth.tokens ?? new Map<string, UserInfo>(),
       sources: [
         nodeTokens(store, clock, settings.audiences),
         serviceAccountTokens({ store, clock, settings, signer }),
         bootstrapTokens(store, clock),
+        ...(auth.lastSources ?? []),
       ],
       vouches: nodeCertificates(store),
       audiences: settings.audiences,

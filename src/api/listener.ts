@@ -42,6 +42,8 @@ export interface Listener {
   readonly url: string;
   /** New connections get this certificate; those that are open go on with theirs. */
   renew(tls: Pick<Tls, "key" | "cert">): void;
+  /** Ends connections whose present request, or stream, goes on for longer than `graceMs`. */
+  endStreams(graceMs: number): void;
   /** Stops listening; requests under way have `graceMs` to end. */
   stop(graceMs?: number): Promise<void>;
 }
@@ -187,6 +189,15 @@ class SocketServer implements Listener {
       return;
     }
     old.stop(false);
+  }
+
+  endStreams(graceMs: number): void {
+    const before = new Map([...this.#links].map((link) => [link, link.connection.underWay]));
+    this.#clock.after(graceMs, () => {
+      for (const [{ connection, writer }, underWay] of before) {
+        if (underWay !== undefined && connection.underWay === underWay) writer.destroy();
+      }
+    });
   }
 
   async stop(graceMs = 0): Promise<void> {

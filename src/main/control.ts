@@ -11,7 +11,6 @@ import { type Api, createApi } from "#api/app.ts";
 import { type Listener, type ListenerOptions, listen } from "#api/listener.ts";
 import { openPki, type Pki } from "#api/pki.ts";
 import type { Clock } from "#base/clock.ts";
-import { readText, writeDurably } from "#base/files.ts";
 import type { Log } from "#base/log.ts";
 import type { Random } from "#base/random.ts";
 import { createCaches } from "#client/cache.ts";
@@ -21,6 +20,7 @@ import { createClient } from "#client/http.ts";
 import { kinds } from "#resources/kinds.ts";
 import { lockDataDir } from "#store/lock.ts";
 import type { Seen, Store, Term } from "#store/store.ts";
+import { AdminToken } from "./admintoken.ts";
 import { type AuditLog, openAudit } from "./audit.ts";
 import { openTrueClock } from "./clock.ts";
 import { isShared, openDatastore, takeSharedKeys } from "./datastore.ts";
@@ -69,20 +69,9 @@ export interface ControlPlane {
 
 /** Answered from the nodes; a metrics server of others takes its place by itself. */
 const METRICS_GROUP = "metrics.k8s.io";
-const ADMIN = { name: "bramble:admin", groups: ["system:masters"] };
 const SYSTEM = { name: "bramble:server", groups: ["system:masters"] };
-/** Requests under way when the process is asked to end. */
+/** Requests under way when the process is asked to end, or the admin's token was replaced. */
 const STOP_GRACE_MS = 1_000;
-
-/** The admin's token: made once, kept for the life of the cluster. */
-function adminToken(dataDir: string, random: Random): string {
-  const path = join(dataDir, "admin-token");
-  const known = readText(path);
-  if (known !== undefined) return known.trim();
-  const token = Buffer.from(random.bytes(32)).toString("base64url");
-  writeDurably(path, `${token}\n`);
-  return token;
-}
 
 /** What clients may reach this server by, as far as it is an address. */
 export const certificateAddresses = (settings: ServerSettings, address: string): string[] => [
@@ -114,7 +103,7 @@ function apiOf(
     store: Store;
     hub: TunnelHub;
     pki: Pki;
-    token: string;
+    admin: AdminToken;
     address: string;
     audit: AuditLog | undefined;
     frontProxy: FrontProxy;
@@ -135,7 +124,9 @@ function apiOf(
     network: { addresses: ownAddresses },
     ...(parts.audit !== undefined && { audit: parts.audit }),
     auth: {
-      tokens: new Map([[parts.token, ADMIN]]),
+      tokens: parts.admin,
+      // Servers that share an etcd learn of a new token from there alone.
+      ...(!isShared(settings) && { lastSources: [parts.admin.source] }),
       serviceAccountKey: parts.pki.serviceAccountKey,
       frontProxy,
     },
@@ -199,14 +190,16 @@ export async function openControlPlane(
   if (shared !== undefined) ends.keep(shared, (each) => each.close());
   const pki = ends.keep(await openCertificates(settings, names, around), (each) => each.close());
   const hub = createTunnelHub({ log: log.part("tunnel"), clock });
-  const token = adminToken(dataDir, random);
+  const admin = new AdminToken(dataDir, random);
   const frontProxy = openFrontProxy({ dir: join(dataDir, "pki"), clock, random });
-  await shared?.seal();
+  const known = await shared?.seal();
   shared?.close();
-  const store = ends.keep(await openDatastore(settings, storing), (each) => each.close());
+  const learning = { onLearned: () => admin.reread(), ...(known !== undefined && { known }) };
+  const opened = await openDatastore(settings, { ...storing, ...learning });
+  const store = ends.keep(opened, (each) => each.close());
   const audit = openAudit(settings, { clock, log: log.part("audit") });
   if (audit !== undefined) ends.keep(audit, (each) => each.close());
-  const parts = { store, hub, pki, token, audit, frontProxy, address: names.address };
+  const parts = { store, hub, pki, admin, audit, frontProxy, address: names.address };
   const api = ends.keep(apiOf(settings, parts, around), (each) => each.close());
   const { direct } = api;
   const clientOf = (env: { term?: Term } = {}): Client =>
@@ -224,13 +217,21 @@ export async function openControlPlane(
     programsDir: join(dataDir, "programs"),
     serverName: names.nodeName,
   });
-  ends.keep(openListener(settings, pki, fetch, around), (each) => each.stop(STOP_GRACE_MS));
+  const listener = openListener(settings, pki, fetch, around);
+  ends.keep(listener, (each) => each.stop(STOP_GRACE_MS));
   await api.start();
+  let named: readonly NamedServer[] = [];
   const nameServers = (others: readonly NamedServer[]): void => {
+    named = others;
     const server = `https://127.0.0.1:${settings.httpsPort}`;
-    const config = { server, caPem: pki.caPem, user: { token }, others };
+    const config = { server, caPem: pki.caPem, user: { token: admin.token }, others };
     saveKubeconfig(join(dataDir, "kubeconfig"), config);
   };
   nameServers([]);
+  admin.onReplaced(() => {
+    log.warn("the admin's token was replaced: the old one is rejected, and all streams end");
+    nameServers(named);
+    listener.endStreams(STOP_GRACE_MS);
+  });
   return { api, client, beginTerm, caches, hub, pki, around, nameServers };
 }

@@ -13,7 +13,7 @@ import { type EtcdTls, endpointOf, Members } from "#store/etcd/members.ts";
 import { openEtcdStore } from "#store/etcd.ts";
 import { openSqliteStore } from "#store/sqlite.ts";
 import { StorageError, type Store } from "#store/store.ts";
-import { openSealedDisk, sharedSealing } from "./encryption.ts";
+import { openSealedDisk, type SharedParts, sharedSealing } from "./encryption.ts";
 import { takeOver } from "./sealed.ts";
 import type { ServerSettings } from "./settings.ts";
 
@@ -89,8 +89,9 @@ export function markMoved(dataDir: string, where: string | undefined): void {
 /** @throws OperatorError when it cannot be used, with the way out. */
 export async function openDatastore(
   settings: DatastoreSettings,
-  { clock, log, random }: { clock: Clock; log: Log; random: Random },
+  parts: SharedParts & { clock: Clock },
 ): Promise<Store> {
+  const { clock, log, random } = parts;
   const base = { codec: createCodec(kinds), clock, log };
   if (!isShared(settings)) {
     const elsewhere = movedTo(settings.dataDir);
@@ -110,7 +111,7 @@ export async function openDatastore(
       hint: "servers that share an etcd have their keys in it, sealed with --server-token",
     });
   }
-  const sealing = sharedSealing(settings, { log, random });
+  const sealing = sharedSealing(settings, parts);
   return reached(() => openEtcdStore({ ...base, ...etcdAccess(settings), sealing }));
 }
 
@@ -126,8 +127,8 @@ async function reached<T>(step: () => Promise<T>): Promise<T> {
 }
 
 export interface SharedKeys {
-  /** Once the authorities are there. */
-  seal(): Promise<void>;
+  /** Once the authorities are there. Answers the text in etcd which they are as new as. */
+  seal(): Promise<string>;
   close(): void;
 }
 

@@ -57,16 +57,24 @@ export function openSealedDisk(
   }
 }
 
+export interface SharedParts {
+  readonly log: Log;
+  readonly random: Random;
+  /** What the servers share, as far as this directory has it. */
+  readonly known?: string;
+  /** Told when it has something newer. */
+  onLearned?(): void;
+}
+
 /** How Secrets lie in an etcd that several servers share: the keys come with the cluster's. */
-export function sharedSealing(
-  settings: Choice,
-  { log, random }: { log: Log; random: Random },
-): Sealing {
+export function sharedSealing(settings: Choice, parts: SharedParts): Sealing {
+  const { log, random } = parts;
   const { dataDir } = settings;
   const keyFile = keyFileOf({ dataDir });
   const prefix = settings.encryptSecrets ? SECRETS : undefined;
   const made = () => new ValueSealer(readKeys(keyFile) ?? [], random, prefix);
   let current = made();
+  let known = parts.known;
   return {
     sealer: {
       covers: (key) => current.covers(key),
@@ -76,11 +84,14 @@ export function sharedSealing(
       isSealed,
     },
     onKeys: (value) => {
+      if (value === known) return;
       try {
         learnKeys(dataDir, value);
+        known = value;
         current = made();
+        parts.onLearned?.();
       } catch (error) {
-        log.error("new keys of Secrets are not understood", { error: messageOf(error) });
+        log.error("new keys of the cluster are not understood", { error: messageOf(error) });
       }
     },
     onRewritten: (count) => tellRewritten(log, count, settings.encryptSecrets),

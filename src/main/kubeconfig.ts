@@ -25,6 +25,7 @@ interface Context {
 }
 
 interface Known {
+  clusters?: { cluster: { server: string; "certificate-authority-data": string } }[];
   "current-context"?: string;
   contexts?: Context[];
 }
@@ -61,6 +62,23 @@ export function kubeconfig(parts: KubeconfigParts, before?: string): string {
     }),
     "current-context": chosen?.name ?? NAME,
   });
+}
+
+/** The servers that it names. */
+export function serversIn(text: string | undefined): { server: string; caPem: string }[] {
+  const { clusters = [] } = knownOf(text);
+  return clusters.map(({ cluster }) => ({
+    server: cluster.server,
+    caPem: Buffer.from(cluster["certificate-authority-data"], "base64").toString(),
+  }));
+}
+
+/** With another token for users that have the old one; undefined where none has. */
+export function withToken(text: string, old: string, now: string): string | undefined {
+  const known = parse(text) as { users?: { user?: { token?: string } }[] } | null;
+  const users = known?.users?.filter(({ user }) => user?.token === old) ?? [];
+  for (const { user } of users) if (user !== undefined) user.token = now;
+  return users.length === 0 ? undefined : stringify(known);
 }
 
 /** Writes the file where it says something new. */

@@ -9,19 +9,20 @@ import { encodeObject } from "#api/codec.ts";
 import { decrypt, encrypt, NONCE_BYTES, passwordKey } from "#base/cipher.ts";
 import { type Clock, sleep } from "#base/clock.ts";
 import { OperatorError } from "#base/errors.ts";
-import { writeDurably } from "#base/files.ts";
+import { readText, writeDurably } from "#base/files.ts";
 import { limits } from "#base/limits.ts";
 import type { Random } from "#base/random.ts";
 import { addKey, type SealKey } from "#base/sealer.ts";
 import type { ConfigMap } from "#resources/types.gen.ts";
 import type { EtcdKeys } from "#store/etcd/keys.ts";
 import { SERVER_KEYS } from "#store/etcd/place.ts";
+import { ADMIN_FILE, newAdminToken, writeAdminToken } from "./admintoken.ts";
 
 const TOKEN_FILE = "server-token";
 const PKI = "pki";
 /** There where Secrets are, or were, encrypted. */
 const KEYS_FILE = "encryption-keys";
-const PLAIN_FILES = ["admin-token", KEYS_FILE];
+const PLAIN_FILES = [ADMIN_FILE, KEYS_FILE];
 /** Each server's own: its names and addresses are in it. */
 const OWN = /^server\./;
 
@@ -83,14 +84,22 @@ function objectOf({ clock, random }: KeyParts, data: Record<string, string>) {
   };
 }
 
+interface Put {
+  /** As it stands in etcd. */
+  readonly text: string;
+  readonly revision: number;
+}
+
 /** Puts sealed files, or who is about to make them. Undefined where somebody else was faster. */
-function put(
+async function put(
   parts: SealedParts,
   data: Record<string, string>,
   expect: number,
-): Promise<number | undefined> {
-  const value = encodeObject(objectOf(parts, data));
-  return parts.keys.put({ key: SERVER_KEYS, value }, expect, parts.placeAt);
+): Promise<Put | undefined> {
+  const text = encodeObject(objectOf(parts, data));
+  const value = { key: SERVER_KEYS, value: text };
+  const revision = await parts.keys.put(value, expect, parts.placeAt);
+  return revision === undefined ? undefined : { text, revision };
 }
 
 function tokenOf({ dataDir, token, random }: KeyParts, isFirst: boolean): string {
@@ -133,11 +142,9 @@ function open(parts: KeyParts, sealed: string): Files {
   return files;
 }
 
-interface Claimed {
+interface Claimed extends Put {
   /** Undefined: this server is to make them. */
   readonly sealed: string | undefined;
-  /** etcd's own revision of what says so. */
-  readonly revision: number;
 }
 
 /** Who makes the cluster: the first one, or the next when that one did not finish. */
@@ -147,12 +154,14 @@ async function claim(parts: SealedParts): Promise<Claimed> {
   while (clock.monotonic() < end) {
     const found = await keys.get(SERVER_KEYS);
     const { sealed, claimedAt } = dataOf(found?.value);
-    if (found !== undefined && sealed !== undefined) return { sealed, revision: found.modRevision };
+    if (found !== undefined && sealed !== undefined) {
+      return { sealed, text: found.value, revision: found.modRevision };
+    }
     const age = clock.now() - Date.parse(claimedAt ?? "");
     if (found === undefined || !(Math.abs(age) < limits.clusterClaimMs)) {
       const mine = { claimedAt: new Date(clock.now()).toISOString() };
-      const revision = await put(parts, mine, found?.modRevision ?? 0);
-      if (revision !== undefined) return { sealed: undefined, revision };
+      const done = await put(parts, mine, found?.modRevision ?? 0);
+      if (done !== undefined) return { sealed: undefined, ...done };
     }
     await sleep(clock, limits.clusterClaimMs / 30);
   }
@@ -168,72 +177,102 @@ function common(dataDir: string): Files {
 
 /**
  * Before the authorities and the datastore are opened: takes over those of the cluster. Answers
- * what is to be done once the authorities are there: the first server seals its own.
+ * what is to be done once the authorities are there: the first server seals its own. That answers
+ * the text in etcd which this directory is as new as.
  *
  * @throws OperatorError for a token that is missing or wrong, and for another cluster's directory.
  */
-export async function takeOver(parts: SealedParts): Promise<() => Promise<void>> {
+export async function takeOver(parts: SealedParts): Promise<() => Promise<string>> {
   for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
-    const { sealed, revision } = await claim(parts);
+    const { sealed, text, revision } = await claim(parts);
     if (sealed === undefined) return () => sealOwn(parts, revision);
     const files = open(parts, sealed);
-    const isComplete = !parts.encrypt || files[KEYS_FILE] !== undefined;
-    if (isComplete || (await addKeyTo(parts, files, revision)) !== undefined) return async () => {};
+    if (!parts.encrypt || files[KEYS_FILE] !== undefined) return async () => text;
+    const added = await addKeyTo(parts, files, revision);
+    if (added !== undefined) return async () => added.text;
   }
   throw new OperatorError(SUPERSEDED);
 }
 
-async function sealOwn(parts: SealedParts, revision: number): Promise<void> {
+async function sealOwn(parts: SealedParts, revision: number): Promise<string> {
   const { dataDir, random, encrypt } = parts;
   const token = tokenOf(parts, true);
   keep(parts, token);
   const keyFile = join(dataDir, KEYS_FILE);
   if (encrypt && !existsSync(keyFile)) addKey(keyFile, random);
   const sealed = seal(common(dataDir), token, random);
-  if ((await put(parts, { sealed }, revision)) === undefined) throw new OperatorError(SUPERSEDED);
+  const done = await put(parts, { sealed }, revision);
+  if (done === undefined) throw new OperatorError(SUPERSEDED);
+  return done.text;
 }
 
-/** Answers the new key; undefined where somebody else was faster: then it is in no file. */
+/** With the new key; undefined where somebody else was faster: then it is in no file. */
 async function addKeyTo(
   parts: SealedParts,
   files: Files,
   revision: number,
-): Promise<SealKey | undefined> {
+): Promise<{ text: string; key: SealKey | undefined } | undefined> {
   const { dataDir, random } = parts;
   const path = join(dataDir, KEYS_FILE);
   const [key] = addKey(path, random);
   const all = { ...files, [KEYS_FILE]: readFileSync(path, "utf8") };
   const sealed = seal(all, tokenOf(parts, false), random);
-  if ((await put(parts, { sealed }, revision)) !== undefined) return key;
+  const done = await put(parts, { sealed }, revision);
+  if (done !== undefined) return { text: done.text, key };
   rmSync(path);
   return undefined;
+}
+
+/** What is sealed now, in this directory too. @throws OperatorError */
+async function openNow(parts: SealedParts): Promise<{ files: Files; revision: number }> {
+  const found = await parts.keys.get(SERVER_KEYS);
+  const { sealed } = dataOf(found?.value);
+  if (found === undefined || sealed === undefined) throw new OperatorError(NO_KEYS);
+  return { files: open(parts, sealed), revision: found.modRevision };
 }
 
 /** A new key for Secrets, before the others; servers that run seal with it from now on. */
 export async function rotateKey(parts: SealedParts): Promise<SealKey> {
   for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
-    const found = await parts.keys.get(SERVER_KEYS);
-    const { sealed } = dataOf(found?.value);
-    if (found === undefined || sealed === undefined) throw new OperatorError(NO_KEYS);
-    const files = open(parts, sealed);
+    const { files, revision } = await openNow(parts);
     if (files[KEYS_FILE] === undefined) {
       throw new OperatorError("Secrets are not encrypted", {
         hint: "start the servers with --encrypt-secrets",
       });
     }
-    const key = await addKeyTo(parts, files, found.modRevision);
-    if (key !== undefined) return key;
+    const added = await addKeyTo(parts, files, revision);
+    if (added?.key !== undefined) return added.key;
   }
   throw new OperatorError(SUPERSEDED);
 }
 
-/** The keys of Secrets in a changed `SERVER_KEYS` come into this server's file. @throws Error */
+/** A new token for the admin, of all servers. @throws OperatorError */
+export async function rotateAdmin(parts: SealedParts): Promise<string> {
+  const { dataDir, random } = parts;
+  for (let tries = 0; tries < limits.writeRetriesMax; tries++) {
+    const { files, revision } = await openNow(parts);
+    const token = newAdminToken(random);
+    const all = { ...files, [ADMIN_FILE]: `${token}\n` };
+    const sealed = seal(all, tokenOf(parts, false), random);
+    if ((await put(parts, { sealed }, revision)) === undefined) continue;
+    writeAdminToken(dataDir, token);
+    return token;
+  }
+  throw new OperatorError(SUPERSEDED);
+}
+
+/** What changed in `SERVER_KEYS` comes into this server's files. @throws Error */
 export function learnKeys(dataDir: string, text: string): void {
   const { sealed } = dataOf(text);
   if (sealed === undefined) return;
   const token = readFileSync(join(dataDir, TOKEN_FILE), "utf8").trim();
-  const keys = unseal(sealed, token)?.[KEYS_FILE];
-  if (keys !== undefined) writeDurably(join(dataDir, KEYS_FILE), keys);
+  const files = unseal(sealed, token);
+  if (files === undefined) throw new Error("they are sealed with another server token");
+  for (const name of PLAIN_FILES) {
+    const path = join(dataDir, name);
+    const found = files[name];
+    if (found !== undefined && found !== readText(path)) writeDurably(path, found);
+  }
 }
 
 /** The text to store under `SERVER_KEYS` where a cluster that lived here comes to others. */

@@ -31,7 +31,7 @@ export const ownVerbs: readonly Verb[] = [
   },
   {
     name: "token",
-    summary: "make, list or revoke tokens to join with",
+    summary: "make, list or revoke tokens to join with, replace the admin's",
     load: () => import("./verbs/token.ts"),
   },
   {

@@ -354,13 +354,13 @@ class EtcdStore implements contract.Store {
     return itemOf({ key, value: text, revision }, codec, isOwn ? own.terms : undefined);
   }
 
-  /** All that is there, as of one revision. `again`: the keys may have changed since the start. */
-  async #load(again = false): Promise<{ found: readonly KeyValue[]; items: Item[] }> {
+  /** All that is there, as of one revision. */
+  async #load(): Promise<{ found: readonly KeyValue[]; items: Item[] }> {
     const { prefix } = this.#options;
     const { found, revision } = await loadAll(this.#members, prefix, this.#offset);
     const entries: Entry[] = [];
     for (const each of found) {
-      if (this.#isOwn(each, again)) continue;
+      if (this.#isOwn(each, true)) continue;
       const item = this.#itemOf(each.key.slice(prefix.length), each);
       entries.push({ id: each.createRevision, item });
     }
@@ -381,7 +381,7 @@ class EtcdStore implements contract.Store {
   /** Changes were missed: readers list again. */
   async #startOver(): Promise<void> {
     this.#options.log.warn("etcd compacted what was not seen yet, loading all again");
-    await this.#load(true);
+    await this.#load();
     this.#view.endWatches(new contract.GoneError("changes were missed"));
     this.#catchUp.reached(this.#view.revision);
   }

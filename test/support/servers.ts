@@ -1,4 +1,4 @@
-/** Several `bramble server` processes without nodes on one datastore. */
+/** Several `bramble server` processes without nodes on one etcd; without it each is on its own. */
 import { closeSync, existsSync, openSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { eventually, freePort, mustRun } from "#test/support/instance.ts";
@@ -23,7 +23,7 @@ export interface TestServers {
   stop(): Promise<void>;
 }
 
-export function testServers(urls: readonly string[]): TestServers {
+export function testServers(urls: readonly string[] = []): TestServers {
   const dir: TempDir = tempDir();
   const all: TestServer[] = [];
 
@@ -34,8 +34,8 @@ export function testServers(urls: readonly string[]): TestServers {
     let child: Bun.Subprocess | undefined;
     const flags = [
       ...["--data-dir", dataDir, "--https-port", String(port), "--node-name", name],
-      ...["--node-ip", address, "--datastore", `etcd=${urls.join(",")}`],
-      ...["--no-agent", "--disable", "discovery"],
+      ...["--node-ip", address, "--no-agent", "--disable", "discovery"],
+      ...(urls.length > 0 ? ["--datastore", `etcd=${urls.join(",")}`] : []),
     ];
     const server: TestServer = {
       name,

@@ -71,8 +71,8 @@ export function sharedAudiences(
 }
 
 export interface AuthenticatorParts {
-  /** Static tokens, which need no lookup. */
-  readonly fixed: ReadonlyMap<string, UserInfo>;
+  /** Static tokens, which need no lookup. Another one may take the place of one at any time. */
+  readonly fixed: Pick<ReadonlyMap<string, UserInfo>, "get">;
   readonly sources: readonly TokenSource[];
   readonly vouches: Vouches;
   /** The API server's own. */
@@ -81,14 +81,17 @@ export interface AuthenticatorParts {
 
 export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
   const { sources, vouches, audiences: own } = parts;
-  const known = new Map([...parts.fixed].map(([token, user]) => [token, withGroup(user)]));
+  const known = (token: string): UserInfo | undefined => {
+    const user = parts.fixed.get(token);
+    return user && withGroup(user);
+  };
 
   async function identify(
     token: string,
     asked: readonly string[] = own,
   ): Promise<Identity | undefined> {
     const shared = sharedAudiences(own, asked);
-    const user = known.get(token);
+    const user = known(token);
     if (user !== undefined) return shared && { user, audiences: shared };
     for (const source of sources) {
       if (shared === undefined && source.namesAudiences !== true) continue;
@@ -103,7 +106,7 @@ export function createAuthenticator(parts: AuthenticatorParts): Authenticator {
   function byToken(request: Request): UserInfo | Promise<UserInfo> {
     const token = bearerOf(request);
     if (token === undefined) throw refuse.unauthorized();
-    return known.get(token) ?? byUnknown(token);
+    return known(token) ?? byUnknown(token);
   }
 
   async function byUnknown(token: string): Promise<UserInfo> {

@@ -114,7 +114,12 @@ export class Connection {
 
   /** Whether an answer is under way. */
   get busy(): boolean {
-    return this.#request !== undefined || this.#socket !== undefined;
+    return this.underWay !== undefined;
+  }
+
+  /** What is being answered: the same as before as long as it lasts. */
+  get underWay(): object | undefined {
+    return this.#request ?? this.#socket;
   }
 
   /** Ends what has taken too long to ask. */

@@ -6,15 +6,14 @@ import { OperatorError } from "#base/errors.ts";
 import { realRandom } from "#base/random.ts";
 import { addKey, readKeys } from "#base/sealer.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
-import { EtcdKeys } from "#store/etcd/keys.ts";
-import { Members } from "#store/etcd/members.ts";
 import { lockDataDir } from "#store/lock.ts";
-import { etcdAccess, isShared } from "../datastore.ts";
+import { isShared } from "../datastore.ts";
 import { keyFileOf, openSealedDisk } from "../encryption.ts";
 import { addFlags, sourcesOf } from "../flags.ts";
 import { surroundings } from "../process.ts";
 import { rotateKey } from "../sealed.ts";
 import { loadServerSettings, type ServerSettings, serverShape } from "../settings.ts";
+import { withSharedKeys } from "../sharedkeys.ts";
 
 /** The lock of the data directory; undefined while a server runs on it. */
 function tryLock(dataDir: string) {
@@ -28,20 +27,10 @@ function tryLock(dataDir: string) {
 
 /** Of servers that share an etcd: the keys lie there. */
 async function rotateShared(settings: ServerSettings, io: CliIo): Promise<void> {
-  const { log } = surroundings({ logLevel: "warn", logFormat: "text" });
-  const { prefix, ...access } = etcdAccess(settings);
-  const members = new Members({ ...access, clock: realClock, log });
-  const keys = new EtcdKeys(members, prefix);
-  try {
-    const { at: placeAt } = await keys.place();
-    const { dataDir, serverToken: token } = settings;
-    const own = { dataDir, token, clock: realClock, random: realRandom };
-    const { id } = await rotateKey({ ...own, keys, placeAt, encrypt: true });
-    io.out(`added key ${id} to those of all servers: they seal with it from now on\n`);
-    io.out("a server that is started again rewrites what is there\n");
-  } finally {
-    members.close();
-  }
+  const around = { clock: realClock, random: realRandom };
+  const { id } = await withSharedKeys(settings, around, rotateKey);
+  io.out(`added key ${id} to those of all servers: they seal with it from now on\n`);
+  io.out("a server that is started again rewrites what is there\n");
 }
 
 function rotate(settings: ServerSettings, io: CliIo): void {

@@ -1,12 +1,16 @@
-/** bramble token create|list|delete */
+/** bramble token create|list|delete|rotate-admin */
 
 import { formatToken } from "#agents/join/token.ts";
+import { realClock } from "#base/clock.ts";
 import { OperatorError, UsageError } from "#base/errors.ts";
 import { realRandom } from "#base/random.ts";
 import { connect } from "#cli/connect.ts";
 import type { CliIo, VerbModule } from "#cli/verb.ts";
 import { isNotFound } from "#client/client.ts";
 import { secrets } from "#resources/kinds/secret.ts";
+import { addFlags, sourcesOf } from "../flags.ts";
+import { rotateAdminToken } from "../rotateadmin.ts";
+import { loadServerSettings, serverShape } from "../settings.ts";
 import { spanMs } from "../span.ts";
 import { makeToken } from "../tokens.ts";
 
@@ -86,4 +90,17 @@ export const define: VerbModule["define"] = (command, io) => {
   sub("delete", "revoke a token")
     .argument("<id>", "its id, the first part of `bramble token list`")
     .action((id: string, options: TokenOptions) => remove(id, options, io));
+  const rotation = command
+    .command("rotate-admin")
+    .description("replace the admin's token; on a server, with the flags that it runs with");
+  addFlags(rotation, serverShape);
+  rotation.action((options: Record<string, unknown>) =>
+    rotateAdminToken({
+      settings: loadServerSettings(sourcesOf(options, io.env)),
+      env: io.env,
+      clock: realClock,
+      random: realRandom,
+      tell: (line) => io.out(`${line}\n`),
+    }),
+  );
 };
