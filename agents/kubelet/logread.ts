@@ -124,8 +124,9 @@ async function firstOffset(
 }
 
 /**
- * Bytes as they are to be sent. Ends at the end of the log, or with `follow` when the container is
- * over.
+ * Yields the bytes to send. Without `follow` it ends where the log ended when the read began:
+ * otherwise `tail` would return more lines than requested, and a container that writes without
+ * pause would never let it end. With `follow` it ends with the container.
  */
 export async function* readLog(
   log: LogFile,
@@ -136,12 +137,15 @@ export async function* readLog(
   const stamper = options.timestamps ? new Stamper(log) : undefined;
   let left = options.limitBytes ?? Number.POSITIVE_INFINITY;
   try {
-    let offset = await firstOffset(file, log, options, (await file.stat()).size);
+    const { size } = await file.stat();
+    const end = options.follow ? Number.POSITIVE_INFINITY : size;
+    let offset = await firstOffset(file, log, options, size);
     while (!signal.aborted && left > 0) {
       // Asked for before reading: bytes that come meanwhile are not slept through.
       const change = nextChange(log, signal);
       const over = log.ended;
-      const chunk = await readAt(file, offset, limits.logChunkBytes);
+      const length = Math.max(0, Math.min(limits.logChunkBytes, end - offset));
+      const chunk = await readAt(file, offset, length);
       if (chunk.length > 0) {
         change.end();
         const out = stamper?.stamp(chunk, offset) ?? chunk;

@@ -87,6 +87,17 @@ describe("reading", () => {
     expect(await read({ tailLines })).toBe(expected);
   });
 
+  test("lines that are written during the read are not part of it", async () => {
+    appendFileSync(path, `a\n${"x".repeat(limits.logChunkBytes)}\n`);
+    const bytes = readLog(log, { ...plain, tailLines: 1 }, new AbortController().signal);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of bytes) {
+      chunks.push(chunk);
+      appendFileSync(path, "later\n");
+    }
+    expect(Buffer.concat(chunks).toString()).toBe(`${"x".repeat(limits.logChunkBytes)}\n`);
+  });
+
   test("a last line without an end is a line", async () => {
     appendFileSync(path, "a\nb");
     expect(await read({ tailLines: 1 })).toBe("b");
