@@ -25,6 +25,7 @@ const tokens = new Map([
   [ADMIN_TOKEN, ADMIN],
   ["one", user("one")],
   ["two", user("two")],
+  ["guest", { name: "guest", groups: [] }],
 ]);
 const nodeLinks = { link: () => link, appears: async () => link };
 const test = await startApi({ nodeLinks, auth: { tokens } });

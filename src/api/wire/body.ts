@@ -1,12 +1,14 @@
 /** The bytes of a request's body as they come in, counted or in chunks (RFC 9112, section 7.1). */
 import { chunkSizeOf, HeadError, nameOf } from "#base/httphead.ts";
+import { Intake } from "#base/intake.ts";
+import { limits } from "#base/limits.ts";
 
 /** A chunk's size line with its extensions, and one line of a trailer. */
 const LINE_BYTES_MAX = 1024;
 const TRAILER_LINES_MAX = 32;
 
 export class BodyReader {
-  readonly #parts: Buffer[] = [];
+  readonly #kept = new Intake();
   readonly #bytesMax: number;
   readonly #chunked: boolean;
   #size = 0;
@@ -15,6 +17,8 @@ export class BodyReader {
   #state: "size" | "data" | "end" | "trailer" | "done";
   #line: Buffer = Buffer.alloc(0);
   #trailerLines = 0;
+  #chunks = 0;
+  #keeps = true;
 
   /** @throws HeadError 413 for a body that says that it is too long. */
   constructor(length: number | "chunked", bytesMax: number) {
@@ -29,6 +33,17 @@ export class BodyReader {
     return this.#state === "done";
   }
 
+  /** Bytes that are still to come; undefined where chunks do not say. */
+  get left(): number | undefined {
+    return this.#chunked ? undefined : this.#left;
+  }
+
+  /** What comes from now on is of no use to anybody. */
+  discard(): void {
+    this.#keeps = false;
+    this.#kept.clear();
+  }
+
   /** Takes what belongs to the body; what follows it is returned. @throws HeadError */
   take(input: Buffer): Buffer {
     let rest = input;
@@ -39,16 +54,14 @@ export class BodyReader {
   }
 
   bytes(): Buffer {
-    const [first] = this.#parts;
-    if (this.#parts.length === 1 && first !== undefined) return first;
-    return Buffer.concat(this.#parts, this.#size);
+    return this.#kept.bytes;
   }
 
   #takeData(input: Buffer): Buffer {
     const part = input.subarray(0, this.#left);
     this.#size += part.length;
     if (this.#size > this.#bytesMax) throw new HeadError(413, `limit is ${this.#bytesMax}`);
-    this.#parts.push(part);
+    if (this.#keeps) this.#kept.append(part);
     this.#left -= part.length;
     if (this.#left === 0) this.#state = this.#chunked ? "end" : "done";
     return input.subarray(part.length);
@@ -80,7 +93,17 @@ export class BodyReader {
       else nameOf(line);
     } else {
       this.#left = chunkSizeOf(line);
+      this.#countChunk();
       this.#state = this.#left === 0 ? "trailer" : "data";
+    }
+  }
+
+  /** Each chunk costs more than its bytes: many small ones are no body of a client. */
+  #countChunk(): void {
+    const { bodyChunksMin, bodyChunkBytesMin } = limits;
+    this.#chunks += 1;
+    if (this.#chunks > bodyChunksMin + this.#size / bodyChunkBytesMin) {
+      throw new HeadError(400, `chunks are smaller than ${bodyChunkBytesMin} bytes on average`);
     }
   }
 }

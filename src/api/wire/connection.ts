@@ -5,16 +5,18 @@
 import type { RequestEnv, UserInfo } from "#api/core.ts";
 import { refuse } from "#api/errors.ts";
 import { respondStatus } from "#api/respond.ts";
-import { BodyReader } from "#api/wire/body.ts";
 import { type Head, HeadReader } from "#api/wire/head.ts";
 import type { CertificateUser } from "#api/wire/identity.ts";
+import { type BodySource, IncomingBody } from "#api/wire/incoming.ts";
 import { RawSide, switchText } from "#api/wire/raw.ts";
+import { refusalOf } from "#api/wire/refusal.ts";
 import { reply, replyWhole } from "#api/wire/reply.ts";
 import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
 import { acceptText, type SocketControl, WebSocketSide } from "#api/wire/websocket.ts";
 import type { Writer } from "#api/wire/writer.ts";
 import type { Channel } from "#base/channel.ts";
 import { HeadError } from "#base/httphead.ts";
+import { Intake } from "#base/intake.ts";
 import { limits } from "#base/limits.ts";
 import { nextTurn } from "#base/turn.ts";
 
@@ -54,8 +56,9 @@ class WireEnv implements RequestEnv {
   }
 }
 
-const EMPTY = Buffer.alloc(0);
+const HEAD_END = "\r\n\r\n";
 const NO_HEADERS = new Headers();
+const NOT_READ = refuse.badRequest("the body was not read");
 const CONTINUE = "HTTP/1.1 100 Continue\r\n\r\n";
 
 let dateSecond = 0;
@@ -84,15 +87,22 @@ export class Connection {
   /** Whom the client's certificate names, once the handshake told. */
   certificate: CertificateUser | undefined;
   readonly #parts: ConnectionParts;
-  #input: Buffer = EMPTY;
+  readonly #input = new Intake();
+  /** Bytes that have been searched for the end of a head, and pieces that they came in. */
+  #searched = 0;
+  #pieces = 0;
   readonly #heads = new HeadReader();
   #head: Head | undefined;
   /** What the headers of the last request came to. */
   #said: { record: Head["headers"]; host: string; headers: Headers; origin: string } | undefined;
-  #body: BodyReader | undefined;
+  #body: IncomingBody | undefined;
+  readonly #bodySource: BodySource;
   #request: WireRequest | undefined;
   #socket: WebSocketSide | RawSide | undefined;
   #paused = false;
+  /** The last answer is on its way; what still comes in is nobody's. */
+  #leaving = false;
+  #drained = 0;
   /** Requests that were there before the one before them was answered. */
   #row = 0;
   /** Since when a request has been coming in; undefined between requests. */
@@ -103,6 +113,7 @@ export class Connection {
     this.remoteAddress = parts.remoteAddress;
     // A client that says nothing at all has no longer time than one that is slow.
     this.#sinceMs = parts.shared.now();
+    this.#bodySource = { input: this.#input, wanted: (first) => this.#bodyWanted(first) };
   }
 
   /** A certificate may end while its connection lives. */
@@ -124,8 +135,10 @@ export class Connection {
 
   /** Ends what has taken too long to ask. */
   checkTime(nowMs: number): void {
-    if (this.#sinceMs === undefined || this.busy) return;
-    const max = this.#head === undefined ? limits.requestHeadMsMax : limits.requestBodyMsMax;
+    if (this.#sinceMs === undefined) return;
+    const inBody = this.#body?.isWanted === true;
+    if (this.busy && !inBody) return;
+    const max = inBody ? limits.requestBodyMsMax : limits.requestHeadMsMax;
     if (nowMs - this.#sinceMs > max) this.#parts.writer.destroy();
   }
 
@@ -135,60 +148,90 @@ export class Connection {
       this.#socket.receive(bytes);
       return;
     }
-    this.#input = this.#input.length === 0 ? bytes : Buffer.concat([this.#input, bytes]);
-    if (this.#request === undefined) this.#advance();
-    else if (!this.#paused && this.#input.length > limits.requestHeadBytesMax) {
-      this.#paused = true;
-      this.#parts.pause();
+    if (this.#leaving) {
+      this.#drain(bytes.length);
+      return;
     }
+    this.#input.append(bytes);
+    if (this.#request === undefined) this.#advance();
+    else if (this.#body?.isWanted === true) this.#body.receive();
+    else this.#pauseIfFull();
+  }
+
+  /** Bytes after the last answer. */
+  #drain(size: number): void {
+    this.#drained += size;
+    if (this.#paused || this.#drained <= limits.unreadBodyBytesMax) return;
+    this.#paused = true;
+    this.#parts.pause();
+  }
+
+  #pauseIfFull(): void {
+    if (this.#paused || this.#input.length <= limits.requestHeadBytesMax) return;
+    this.#paused = true;
+    this.#parts.pause();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#parts.resume();
   }
 
   closed(): void {
+    this.#body?.fail(refuse.badRequest("the client went away"));
     this.#request?.clientGone();
-    this.#input = EMPTY;
+    this.#input.clear();
   }
 
   /** Reads as far as the input reaches; an answer under way stops it. */
   #advance(): void {
     try {
-      if (this.#head === undefined) this.#readHead();
-      if (this.#head === undefined) return;
-      const body = this.#readBody(this.#head);
-      if (body !== undefined) void this.#answer(this.#head, body);
+      const head = this.#readHead();
+      if (head !== undefined) void this.#answer(head);
     } catch (error) {
       this.#refuse(error);
     }
   }
 
-  #readHead(): void {
+  /** The next head, once it is there. @throws HeadError */
+  #readHead(): Head | undefined {
+    const input = this.#input;
     // Some clients end a body with a line end too much (RFC 9112, 2.2).
-    while (this.#input.length >= 2 && this.#input[0] === 13 && this.#input[1] === 10) {
-      this.#input = this.#input.subarray(2);
-    }
-    if (this.#input.length === 0) return;
+    while (input.length >= 2 && input.bytes[0] === 13 && input.bytes[1] === 10) input.skip(2);
+    if (input.length === 0) return undefined;
     this.#sinceMs ??= this.#parts.shared.now();
-    const end = this.#input.indexOf("\r\n\r\n");
-    const length = end < 0 ? this.#input.length : end;
+    const end = input.bytes.indexOf(HEAD_END, this.#searched);
+    const length = end < 0 ? input.length : end;
     if (length > limits.requestHeadBytesMax) throw new HeadError(431, "the header is too large");
-    if (end < 0) return;
-    const text = this.#input.toString("latin1", 0, end);
-    this.#input = this.#input.subarray(end + 4);
-    this.#head = this.#heads.read(text);
+    if (end < 0) {
+      this.#searched = Math.max(input.length - HEAD_END.length, 0);
+      this.#pieces += 1;
+      if (this.#pieces <= limits.requestHeadPiecesMax) return undefined;
+      throw new HeadError(431, `the header came in more than ${this.#pieces - 1} pieces`);
+    }
+    const text = input.bytes.toString("latin1", 0, end);
+    input.skip(end + HEAD_END.length);
+    this.#searched = 0;
+    this.#pieces = 0;
+    return this.#heads.read(text);
   }
 
-  /** The whole body, once it is there. */
-  #readBody(head: Head): Buffer | undefined {
-    if (head.body === 0) return EMPTY;
-    if (this.#body === undefined) {
-      this.#body = new BodyReader(head.body, this.#parts.shared.bodyBytesMax);
-      if (head.expectsContinue && this.#input.length === 0) this.#parts.writer.write(CONTINUE);
-    }
-    this.#input = this.#body.take(this.#input);
-    return this.#body.done ? this.#body.bytes() : undefined;
+  /** @throws HeadError 413 */
+  #bodyOf({ body, expectsContinue }: Head): IncomingBody | undefined {
+    if (body === 0) return undefined;
+    const { bodyBytesMax } = this.#parts.shared;
+    return new IncomingBody(body, bodyBytesMax, expectsContinue, this.#bodySource);
+  }
+
+  #bodyWanted(first: boolean): void {
+    this.#sinceMs = this.#parts.shared.now();
+    if (first && this.#input.length === 0) this.#parts.writer.write(CONTINUE);
+    this.#resume();
   }
 
   /** @throws HeadError */
-  #requestOf(head: Head, body: Buffer): WireRequest {
+  #requestOf(head: Head, body: IncomingBody | undefined): WireRequest {
     const { method, headers, host, target } = head;
     // Clients say the same again and again: the reader gives the same object then.
     if (this.#said?.record !== headers || this.#said.host !== host) {
@@ -196,16 +239,17 @@ export class Connection {
       this.#said = { record: headers, host, headers: new Headers(headers), origin };
     }
     const { origin, headers: made } = this.#said;
-    const given = body.length === 0 ? undefined : body;
-    return new WireRequest({ method, url: urlOf(origin, target), headers: made, body: given });
+    return new WireRequest({ method, url: urlOf(origin, target), headers: made, body });
   }
 
-  async #answer(head: Head, body: Buffer): Promise<void> {
+  async #answer(head: Head): Promise<void> {
     const { shared, writer } = this.#parts;
+    this.#head = head;
     this.#sinceMs = undefined;
     let request: WireRequest;
     try {
-      request = this.#requestOf(head, body);
+      this.#body = this.#bodyOf(head);
+      request = this.#requestOf(head, this.#body);
     } catch (error) {
       this.#refuse(error instanceof HeadError ? error : new HeadError(400, "malformed request"));
       return;
@@ -221,15 +265,28 @@ export class Connection {
     if (this.#socket !== undefined || writer.closed) return;
     const options = {
       head: head.method === "HEAD",
-      keepAlive: head.keepAlive,
+      keepAlive: head.keepAlive && this.#body?.answered(NOT_READ) !== false,
       chunks: head.version === "HTTP/1.1",
       date: dateOf(shared.now()),
     };
     if (!replyWhole(writer, response, options)) await reply(writer, response, options);
     // Answers that the client does not read are not added to.
     if (!writer.ready) await writer.drained();
+    await this.#next(options.keepAlive);
+  }
+
+  async #next(keepAlive: boolean): Promise<void> {
+    if (!keepAlive || (this.#body !== undefined && !(await this.#body.skip()))) {
+      this.#leave();
+      return;
+    }
     if (this.#input.length > 0) await this.#rowTurn();
-    this.#next(head.keepAlive);
+    this.#request = undefined;
+    this.#head = undefined;
+    this.#body = undefined;
+    this.#sinceMs = undefined;
+    this.#resume();
+    if (this.#input.length > 0) this.#advance();
   }
 
   /** Requests that came at once do not keep others waiting. */
@@ -238,19 +295,17 @@ export class Connection {
     if (this.#row % limits.requestsPerTurnMax === 0) await nextTurn();
   }
 
-  #next(keepAlive: boolean): void {
-    this.#request = undefined;
-    this.#head = undefined;
-    this.#body = undefined;
-    if (!keepAlive) {
-      this.#parts.writer.end();
-      return;
-    }
-    if (this.#paused) {
-      this.#paused = false;
-      this.#parts.resume();
-    }
-    if (this.#input.length > 0) this.#advance();
+  /**
+   * Ends the connection. Where the client still sends, its system would discard the answer at once:
+   * it has a moment to read it.
+   */
+  #leave(): void {
+    const { writer } = this.#parts;
+    this.#leaving = true;
+    const sends = this.#input.length > 0 || (this.#head !== undefined && this.#head.body !== 0);
+    this.#input.clear();
+    if (sends) setTimeout(() => writer.end(), limits.connectionLingerMs).unref();
+    else writer.end();
   }
 
   /** Where the next request begins is not known after a fault: the connection ends. */
@@ -258,13 +313,12 @@ export class Connection {
     const { writer, shared } = this.#parts;
     const fault = error instanceof HeadError ? error : undefined;
     const response =
-      fault === undefined ? shared.failed(error) : respondStatus(statusOfHead(fault));
+      fault === undefined ? shared.failed(error) : respondStatus(refusalOf(fault).status);
     const refused = { method: "GET", url: "http://refused/", headers: NO_HEADERS, body: undefined };
     this.#request = new WireRequest(refused);
-    this.#input = EMPTY;
     const date = dateOf(shared.now());
     void reply(writer, response, { head: false, keepAlive: false, chunks: true, date }).then(() =>
-      writer.end(),
+      this.#leave(),
     );
   }
 
@@ -291,26 +345,14 @@ export class Connection {
   ): Channel | undefined {
     const { writer, pause, resume } = this.#parts;
     if (request !== this.#request || writer.closed || text === undefined) return undefined;
+    // Its rest would be taken for the other protocol.
+    if (this.#body?.isOver === false) return undefined;
     writer.write(text);
     this.#socket = make({ writer, pause, resume });
-    const rest = this.#input;
-    this.#input = EMPTY;
+    const rest = this.#input.bytes;
+    this.#input.clear();
     if (this.#paused) resume();
     if (rest.length > 0) this.#socket.receive(rest);
     return this.#socket.channel;
   }
 }
-
-function statusOfHead({ status, message }: HeadError) {
-  if (status === 413) return refuse.tooLarge(message).status;
-  return { ...refuse.badRequest(message).status, code: status, reason: REASONS[status] ?? "" };
-}
-
-const REASONS: Record<number, string> = {
-  400: "BadRequest",
-  405: "MethodNotAllowed",
-  417: "ExpectationFailed",
-  431: "RequestHeaderFieldsTooLarge",
-  501: "NotImplemented",
-  505: "HTTPVersionNotSupported",
-};

@@ -38,16 +38,32 @@ export interface WireRequestParts {
   readonly url: string;
   /** Shared by requests with the same head: never changed. */
   readonly headers: Headers;
-  readonly body: Uint8Array | undefined;
+  readonly body: RequestBody | undefined;
 }
+
+/** A body that is read when somebody asks for it. */
+export interface RequestBody {
+  read(): Promise<Uint8Array>;
+  /** The same, should somebody else read it. */
+  readonly whenRead: Promise<Uint8Array>;
+}
+
+const streamOf = (read: () => Promise<Uint8Array>): ReadableStream<Uint8Array> =>
+  new ReadableStream({
+    async pull(controller) {
+      const bytes = await read();
+      if (bytes.length > 0) controller.enqueue(new Uint8Array(bytes));
+      controller.close();
+    },
+  });
 
 /** Does what a Request does; `asRequest` says so to the compiler. */
 export class WireRequest {
   readonly method: string;
   readonly url: string;
   readonly headers: Headers;
-  readonly #body: Uint8Array | undefined;
-  #native: Request | undefined;
+  readonly #body: RequestBody | undefined;
+  #stream: ReadableStream<Uint8Array> | undefined;
   #controller: AbortController | undefined;
   #gone = false;
 
@@ -76,19 +92,22 @@ export class WireRequest {
   }
 
   get body(): ReadableStream<Uint8Array> | null {
-    return this.#body === undefined ? null : this.#whole().body;
+    const body = this.#body;
+    if (body === undefined) return null;
+    this.#stream ??= streamOf(() => body.read());
+    return this.#stream;
   }
 
   get bodyUsed(): boolean {
-    return this.#native?.bodyUsed ?? false;
+    return this.#stream?.locked ?? false;
   }
 
   async text(): Promise<string> {
-    return this.#body === undefined ? "" : decoder.decode(this.#body);
+    return this.#body === undefined ? "" : decoder.decode(await this.#body.read());
   }
 
   async bytes(): Promise<Uint8Array> {
-    return this.#body === undefined ? NO_BYTES : new Uint8Array(this.#body);
+    return this.#body === undefined ? NO_BYTES : new Uint8Array(await this.#body.read());
   }
 
   async arrayBuffer(): Promise<ArrayBuffer> {
@@ -99,18 +118,11 @@ export class WireRequest {
     return JSON.parse(await this.text());
   }
 
+  /** A copy for who looks on: it gets the body where the request's own handler reads it. */
   clone(): Request {
-    return this.#made();
-  }
-
-  #whole(): Request {
-    this.#native ??= this.#made();
-    return this.#native;
-  }
-
-  #made(): Request {
     const { method, headers } = this;
-    const body = this.#body === undefined ? null : new Uint8Array(this.#body);
-    return new Request(this.url, { method, headers, body });
+    const body = this.#body;
+    const stream = body === undefined ? null : streamOf(() => body.whenRead);
+    return new Request(this.url, { method, headers, body: stream });
   }
 }

@@ -4,12 +4,16 @@ import { originOf, urlOf, WireRequest } from "#api/wire/request.ts";
 import { HeadError } from "#base/httphead.ts";
 
 const ORIGIN = "https://bramble:6443";
+const bodyOf = (bytes: Buffer) => ({
+  read: async () => bytes,
+  whenRead: Promise.resolve(bytes),
+});
 const request = (method: string, body?: string): WireRequest =>
   new WireRequest({
     method,
     url: `${ORIGIN}/api/v1/pods`,
     headers: new Headers({ "content-type": "application/json", "x-more": "yes" }),
-    body: body === undefined ? undefined : Buffer.from(body),
+    body: body === undefined ? undefined : bodyOf(Buffer.from(body)),
   });
 
 describe("a request off the wire", () => {
